@@ -1,0 +1,1 @@
+"""The tests: one folder a package, plus journeys with real processes."""

@@ -1,0 +1,100 @@
+"""What the tests of the store say in one word each, with a clock that the test holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from waitroom.domain.claims import PassClaims, QueueClaims
+from waitroom.domain.room import Room
+from waitroom.domain.visit import Answer, Census, Visit
+from waitroom.store.base import Purpose
+from waitroom.store.redis import RedisStore
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+START_US = 1_800_000_000_000_000
+
+
+class Bench:
+    """One store's memory, any number of gateways on it, and the store's clock."""
+
+    def __init__(self, client: Redis) -> None:
+        self.client = client
+        self.now_us = START_US
+        self._stores: list[RedisStore] = []
+
+    def gateway(self, **room: Any) -> RedisStore:
+        """Another gateway process: it remembers nothing yet."""
+        store = RedisStore(
+            self.client, [Room(name="sale", **room)], deadline_ms=5_000, store_time_us=lambda: self.now_us
+        )
+        self._stores.append(store)
+        return store
+
+    def pass_seconds(self, seconds: float) -> None:
+        """Let time pass with nobody asking."""
+        self.now_us += int(seconds * 1_000_000)
+
+    async def run(self, store: RedisStore, seconds: float, step_seconds: float = 1.0) -> Census:
+        """Let time pass with a beat each step, as gateways do."""
+        end_us = self.now_us + int(seconds * 1_000_000)
+        census = await store.beat("sale")
+        while self.now_us < end_us:
+            self.now_us = min(end_us, self.now_us + int(step_seconds * 1_000_000))
+            census = await store.beat("sale")
+        return census
+
+    async def keys(self) -> list[str]:
+        """The names of all keys in the store."""
+        found: list[Any] = await self.client.keys("*")
+        return [key.decode() for key in found]
+
+    async def journal(self) -> list[tuple[str, str, int]]:
+        """What happened: kind, visitor, score."""
+        entries: Any = await self.client.xrange("waitroom:{sale}:journal")
+        return [(f[b"kind"].decode(), f[b"visitor"].decode(), int(f[b"score"])) for _, f in entries]
+
+    async def forget(self) -> None:
+        """The store loses its memory."""
+        await self.client.flushall()
+
+
+async def arrive(store: RedisStore, visitor: str, purpose: Purpose = Purpose.CLAIM) -> Visit:
+    """A visitor without a token."""
+    return await store.enter("sale", name(visitor), claims=None, purpose=purpose)
+
+
+async def come_back(store: RedisStore, token: QueueClaims, purpose: Purpose = Purpose.CLAIM) -> Visit:
+    """A visitor with a token."""
+    return await store.enter("sale", token.visitor, claims=token, purpose=purpose)
+
+
+def name(visitor: str) -> str:
+    """A visitor's id that reads well in a failing test."""
+    return visitor.rjust(16, "_")
+
+
+def token_of(visit: Visit, **changes: Any) -> QueueClaims:
+    """The queue token that a gateway signs for this answer."""
+    facts: dict[str, Any] = {
+        "room": "sale",
+        "visitor": visit.visitor,
+        "score_us": visit.score_us,
+        "epoch": visit.epoch,
+        "generation": visit.generation,
+    }
+    return QueueClaims(**facts | changes)
+
+
+def pass_of(visit: Visit, **changes: Any) -> PassClaims:
+    """The pass that a gateway signs for this answer."""
+    assert visit.answer is Answer.ADMITTED, visit
+    facts: dict[str, Any] = {
+        "room": "sale",
+        "visitor": visit.visitor,
+        "issued_ms": visit.now_ms,
+        "session_end_ms": visit.session_end_ms,
+        "generation": visit.generation,
+    }
+    return PassClaims(**facts | changes)

@@ -1,0 +1,303 @@
+"""A room in plain Python: what the store must do, told without scripts, sorted sets or rounding tricks.
+
+Written from the promises, to be compared with the store step by step. Times are the store's, in ms; a queue is a
+dict of scores, a window is a list of moments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from waitroom.domain.room import Mode, Room
+from waitroom.domain.visit import Answer, State
+from waitroom.store.base import Purpose
+
+if TYPE_CHECKING:
+    from waitroom.domain.claims import PassClaims, QueueClaims
+
+WINDOW_MS, SLOT_MS, STOP_MS, STOP_LIMIT_MS, MARGIN_MS = 60_200, 50, 2_000, 3_600_000, 5_000
+
+
+@dataclass
+class Remembered:
+    """What a gateway knows of a room from its last answer."""
+
+    generation: str = ""
+    heard_ms: int = 0
+    active: int = 0
+    entries: int = 0
+
+
+@dataclass
+class Model:
+    """One room in one store, with the memory of one generation."""
+
+    room: Room
+    now_us: int
+    generation: str = ""
+    epoch: int = 1
+    queue: dict[str, int] = field(default_factory=dict)
+    called: dict[str, int] = field(default_factory=dict)
+    missed: dict[str, int] = field(default_factory=dict)
+    active: dict[str, int] = field(default_factory=dict)
+    spent: dict[str, int] = field(default_factory=dict)
+    entries: list[int] = field(default_factory=list)
+    last_us: int = 0
+    frontier_us: int = 0
+    credit: float = 0.0
+    credit_ms: int = 0
+    clock_ms: int = 0
+    stopped_ms: int = 0
+    paused_ms: int = 0
+    born_ms: int = 0
+    recover_until_ms: int = 0
+    lost_ms: int = 0
+    lost_active: int = 0
+    lost_entries: int = 0
+    restored: int = 0
+    kept: float = 0.0
+    absent: float = 0.0
+    beat_number: int = 0
+
+    # Clocks.
+
+    @property
+    def now_ms(self) -> int:
+        return self.now_us // 1000
+
+    @property
+    def session_now(self) -> int:
+        return self.now_ms - self.stopped_ms
+
+    @property
+    def claim_now(self) -> int:
+        return self.session_now - self.paused_ms
+
+    def begin(self, generation: str) -> None:
+        """A memory begins: nothing is known but the configuration."""
+        now_us, room, epoch = self.now_us, self.room, self.epoch
+        self.__init__(room=room, now_us=now_us, epoch=epoch)  # type: ignore[misc]
+        self.generation = generation
+        self.born_ms = self.clock_ms = self.credit_ms = self.now_ms
+        self.credit = float(room.burst_visitors)
+
+    def touch(self, generation: str, told: Remembered | None) -> None:
+        """What every request does first: move the clocks, listen to what the gateway remembers."""
+        if self.generation != generation:
+            self.begin(generation)
+        silence = self.now_ms - self.clock_ms
+        if silence > STOP_MS:
+            self.stopped_ms += silence if silence <= STOP_LIMIT_MS else 0
+        elif self.room.mode is Mode.PAUSED:
+            self.paused_ms += silence
+        self.clock_ms = self.now_ms
+        if told is not None:
+            self.recover(told)
+
+    def recover(self, told: Remembered) -> None:
+        if told.generation in {"", self.generation}:
+            return
+        if self.now_ms > self.born_ms + self.room.session_seconds * 1000:
+            return
+        if self.recover_until_ms == 0:
+            self.recover_until_ms = self.now_ms + self.room.refresh_seconds * 1000 + MARGIN_MS
+        self.lost_ms = max(self.lost_ms, min(told.heard_ms, self.born_ms))
+        self.lost_active = max(self.lost_active, told.active)
+        self.entries += [self.now_ms] * max(0, told.entries - self.lost_entries)
+        self.lost_entries = max(self.lost_entries, told.entries)
+
+    def recover_by_proof(self, generation: str) -> None:
+        fresh = self.now_ms <= self.born_ms + self.room.refresh_seconds * 1000 + MARGIN_MS
+        if self.recover_until_ms == 0 and fresh:
+            self.recover(Remembered(generation, self.born_ms, 0, 0))
+
+    # Counts.
+
+    @property
+    def recovering(self) -> bool:
+        return self.recover_until_ms > self.now_ms
+
+    @property
+    def reserved(self) -> int:
+        if self.session_now >= self.born_ms + self.room.session_seconds * 1000:
+            return 0
+        return max(0, self.lost_active - self.restored)
+
+    @property
+    def active_count(self) -> int:
+        return sum(end > self.session_now for end in self.active.values())
+
+    @property
+    def entered(self) -> int:
+        return sum((at // SLOT_MS + 1) * SLOT_MS + WINDOW_MS > self.now_ms for at in self.entries)
+
+    @property
+    def missed_share(self) -> float:
+        return min(0.9, self.absent / (self.kept + self.absent + 10))
+
+    def state_of(self, visitor: str) -> State:
+        """Where a visitor stands; nobody known is new."""
+        if self.active.get(visitor, 0) > self.session_now:
+            return State.ACTIVE
+        places = {State.CALLED: self.called, State.WAITING: self.queue, State.MISSED: self.missed}
+        return next((state for state, place in places.items() if visitor in place), State.NEW)
+
+    def order(self) -> list[str]:
+        return sorted(self.queue, key=lambda visitor: (self.queue[visitor], visitor))
+
+    def accrue(self) -> None:
+        if self.room.rate is None:
+            return
+        most = float(self.room.burst_visitors)
+        if self.queue:
+            most = min(most, max(1.0, self.room.rate / 60))
+        if self.room.rate == 0:
+            most = 0.0
+        grown = self.credit + (self.now_ms - self.credit_ms) * (self.room.rate / 60_000)
+        self.credit, self.credit_ms = min(most, grown), self.now_ms
+
+    def note(self, kept: int, absent: int) -> None:
+        self.kept += kept
+        self.absent += absent
+        total = self.kept + self.absent
+        if total > 200:
+            self.kept, self.absent = self.kept * 200 / total, self.absent * 200 / total
+
+    # Verbs.
+
+    def enter(self, visitor: str, claims: QueueClaims | None, purpose: Purpose) -> tuple[Answer, int, int, int]:
+        """Return answer, score, position, session end (0 where the answer has none)."""
+        room = self.room
+        if room.mode is Mode.OFF:
+            return Answer.OFF, 0, 0, 0
+        end = self.active.get(visitor, 0)
+        if end > self.session_now:
+            return Answer.ADMITTED, 0, 0, end + self.stopped_ms
+        if room.mode is Mode.CLOSED:
+            return Answer.CLOSED, 0, 0, 0
+        score = claims.score_us if claims else 0
+        if visitor in self.called:
+            if purpose is Purpose.LOOK:
+                return Answer.CALLED, score, 0, 0
+            slot = room.capacity is None or self.active_count + self.reserved < room.capacity
+            window = room.rate is None or self.entered < room.rate
+            if room.mode is Mode.ON and not self.recovering and slot and window:
+                del self.called[visitor]
+                self.note(1, 0)
+                return self.admit(visitor, score)
+            self.called[visitor] = max(self.called[visitor], self.claim_now + room.claim_seconds * 1000)
+            return Answer.CALLED, score, 0, 0
+        if visitor in self.queue:
+            return self.waiting(visitor)
+        believed = claims is not None and claims.epoch == self.epoch
+        forget = self.missed.pop(visitor, 0)
+        if forget > self.claim_now and believed:
+            return self.place(visitor, score)
+        if claims is not None and believed:
+            if claims.provisional or claims.generation != self.generation:
+                if not claims.provisional:
+                    self.recover_by_proof(claims.generation)
+                if visitor not in self.spent:
+                    self.spent[visitor] = score // 1000 + 86_400_000
+                    return self.place(visitor, score)
+            elif score > self.frontier_us:
+                return self.place(visitor, score)
+        self.accrue()
+        if purpose is not Purpose.LOOK and room.mode is Mode.ON and not self.queue and not self.recovering:
+            promised = len(self.called)
+            slot = room.capacity is None or self.active_count + promised + self.reserved < room.capacity
+            pace = room.rate is None or (self.entered + promised < room.rate and self.credit >= 1)
+            if slot and pace:
+                self.credit -= 0 if room.rate is None else 1
+                return self.admit(visitor, 0)
+        if purpose is Purpose.DIRECT:
+            return Answer.REFUSED, 0, 0, 0
+        self.last_us = max(self.last_us + 1, self.now_us)
+        return self.place(visitor, self.last_us)
+
+    def admit(self, visitor: str, score: int) -> tuple[Answer, int, int, int]:
+        self.active[visitor] = self.session_now + self.room.session_seconds * 1000
+        self.entries.append(self.now_ms)
+        return Answer.ADMITTED, score, 0, self.active[visitor] + self.stopped_ms
+
+    def place(self, visitor: str, score: int) -> tuple[Answer, int, int, int]:
+        self.queue[visitor] = score
+        return self.waiting(visitor)
+
+    def waiting(self, visitor: str) -> tuple[Answer, int, int, int]:
+        return Answer.WAITING, self.queue[visitor], self.order().index(visitor) + 1, 0
+
+    def beat(self) -> None:
+        if self.now_ms // 100 == self.beat_number:
+            return
+        self.beat_number = self.now_ms // 100
+        self.active = {v: end for v, end in self.active.items() if end > self.session_now}
+        self.missed = {v: end for v, end in self.missed.items() if end > self.claim_now}
+        self.spent = {v: end for v, end in self.spent.items() if end > self.now_ms}
+        self.accrue()
+        if self.room.mode is not Mode.PAUSED:
+            absent = [v for v, deadline in self.called.items() if deadline <= self.claim_now]
+            for visitor in absent:
+                del self.called[visitor]
+                if self.room.hold_minutes:
+                    self.missed[visitor] = self.claim_now + self.room.hold_minutes * 60_000
+            self.note(0, len(absent))
+            self.credit += len(absent)
+        if self.room.mode is not Mode.ON or self.recovering:
+            return
+        count = len(self.queue)
+        if self.room.rate is not None:
+            count = min(count, int(self.credit), self.room.rate - self.entered)
+        if self.room.capacity is not None:
+            free = max(0, self.room.capacity - self.active_count - self.reserved)
+            count = min(count, int(free / (1 - self.missed_share)) - len(self.called))
+        for visitor in self.order()[: max(0, count)]:
+            self.frontier_us = max(self.frontier_us, self.queue.pop(visitor))
+            self.called[visitor] = self.claim_now + self.room.claim_seconds * 1000
+            self.credit -= 0 if self.room.rate is None else 1
+
+    def renew(self, claims: PassClaims) -> tuple[bool, int]:
+        """Return whether the session is active, and its end (0 when not)."""
+        visitor = claims.visitor
+        end = self.active.get(visitor, 0)
+        active = end > self.session_now
+        if not active and (claims.provisional or claims.generation != self.generation):
+            if not claims.provisional:
+                self.recover_by_proof(claims.generation)
+            silent = self.born_ms - (self.lost_ms or self.born_ms)
+            end = claims.session_end_ms + (-self.stopped_ms if claims.provisional else silent)
+            if end > self.session_now and visitor not in self.spent:
+                active = True
+                self.active[visitor] = end
+                self.leave(visitor)
+                if claims.provisional:
+                    self.spent[visitor] = claims.session_end_ms
+                else:
+                    self.restored += 1
+        if active and self.room.renew == "sliding":
+            end = self.active[visitor] = self.session_now + self.room.session_seconds * 1000
+        return active, end + self.stopped_ms if active else 0
+
+    def leave(self, visitor: str) -> bool:
+        was_called = self.called.pop(visitor, None) is not None
+        self.credit += was_called
+        was_waiting = self.queue.pop(visitor, None) is not None
+        was_missed = self.missed.pop(visitor, None) is not None
+        return was_called or was_waiting or was_missed
+
+    def release(self, visitor: str, generation: str) -> bool:
+        was_active = self.active.pop(visitor, 0) > self.session_now
+        session_ms = self.room.session_seconds * 1000
+        if self.recover_until_ms > 0 and self.session_now < self.born_ms + session_ms:
+            known = visitor in self.spent
+            self.spent[visitor] = self.born_ms + session_ms + self.stopped_ms
+            if not was_active and not known and generation not in {"", self.generation}:
+                self.restored += 1
+                was_active = True
+        return was_active
+
+    def configure(self, room: Room) -> None:
+        if room.rate != self.room.rate:
+            self.entries = []
+        self.room = room

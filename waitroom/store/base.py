@@ -1,0 +1,114 @@
+"""Store: what Waitroom asks of the queue's memory. One promise a verb, and what holds when it is away.
+
+Every verb is atomic, harmless when repeated with the same arguments, answers within `deadline_ms` or raises
+`StoreUnavailable`, and takes its time from the store alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from waitroom.domain.claims import PassClaims, QueueClaims
+    from waitroom.domain.room import Room
+    from waitroom.domain.visit import Census, Renewal, Visit
+
+
+class Purpose(StrEnum):
+    """What a caller of `enter` wants."""
+
+    CLAIM = "claim"
+    """A navigation, or any request that carries a token: enter if it may, otherwise have a place."""
+    DIRECT = "direct"
+    """A request without a token that is no navigation: enter if it may; never make a place."""
+    LOOK = "look"
+    """A poll or a join: have a place and hear where it stands; never enter, so a turn is not used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRecord:
+    """A room as the store holds it. `room` is the seed with the live changes on top."""
+
+    room: Room
+    version: int
+    epoch: int
+    seed: dict[str, Any] = field(default_factory=dict)
+    live: dict[str, Any] = field(default_factory=dict)
+    """What operators changed; wins over the seed."""
+
+
+class Store(Protocol):
+    """About ten verbs, one promise each."""
+
+    @property
+    def available(self) -> bool:
+        """Whether the last calls were answered; False while the breaker is open. Never blocks."""
+        ...
+
+    def now_ms(self) -> int:
+        """Return the store's time by this process's clock and the offset last measured. Never blocks."""
+        ...
+
+    def record(self, room: str) -> RoomRecord:
+        """Return the room as last heard from the store (or as seeded). Never blocks; raises `RoomUnknown`."""
+        ...
+
+    def last_census(self, room: str) -> Census | None:
+        """Return the newest census heard, if any. Never blocks."""
+        ...
+
+    async def enter(self, room: str, visitor: str, *, claims: QueueClaims | None, purpose: Purpose) -> Visit:
+        """Admit, place or find `visitor`.
+
+        Never lets more than `capacity` be active or more than `rate` enter in any rolling 60 s. A known visitor
+        keeps their state; an unknown one with claims is put back where the token says, if it may be believed
+        (module `lua/enter`); everybody else is a new arrival. Repeating gives the same answer.
+        """
+        ...
+
+    async def beat(self, room: str) -> Census:
+        """Move time on: missed turns, ended sessions, calls. At most once per 100 ms whoever asks; else a census."""
+        ...
+
+    async def renew(self, room: str, claims: PassClaims) -> Renewal:
+        """Prolong a session, put back one that the store forgot, or say that it ended."""
+        ...
+
+    async def leave(self, room: str, visitor: str) -> bool:
+        """Take `visitor` out of the queue (waiting, called or missed). True when they were there."""
+        ...
+
+    async def release(self, room: str, visitor: str, *, generation: str = "") -> bool:
+        """End `visitor`'s active session now, so that the slot is free. True when it was active.
+
+        `generation` is the pass's: a session that the store forgot gives up the slot reserved for it.
+        """
+        ...
+
+    async def census(self, room: str) -> Census:
+        """Count, change nothing."""
+        ...
+
+    async def snapshot(self, room: str) -> bytes:
+        """Return the shared document, as the beat last wrote it (JSON); empty when there is none yet."""
+        ...
+
+    async def configure(
+        self, room: str, live: dict[str, Any], *, expected_version: int | None, request_id: str
+    ) -> RoomRecord:
+        """Replace the live changes by `live` (validated; None as expected version means "whatever stands").
+
+        Raises `VersionConflict` when the room stands at another version, `Refused` when `live` is not valid.
+        A changed rate starts a new window. The same `request_id` again answers as the first time.
+        """
+        ...
+
+    async def seed(self) -> None:
+        """Write what the configuration file says of each room; live changes stay on top."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections. No other verb may be called after."""
+        ...

@@ -1,0 +1,45 @@
+"""Every key in one table.
+
+All keys of a room share the hash tag `{room}`, so a room lives on one shard and each verb is one atomic script.
+Times in scores are ms. Three clocks are used, all of them the store's:
+
+- *now*: wall time;
+- *session clock*: now, less the time in which no gateway could reach the store;
+- *claim clock*: the session clock, less the time in which the room was paused.
+
+| key        | type   | member or field → value                                    | lifetime                       |
+|------------|--------|------------------------------------------------------------|--------------------------------|
+| config     | hash   | version, epoch, limits, `seed` and `live` as JSON          | the room's                     |
+| state      | hash   | generation, clocks, last score, frontier, credit, counters | the store's memory             |
+| queue      | zset   | visitor → score (µs)                                       | until called or left           |
+| called     | zset   | visitor → claim deadline (claim clock)                     | until entered, missed or left  |
+| missed     | zset   | visitor → when the place is forgotten (claim clock)        | `hold_minutes`                 |
+| active     | zset   | visitor → session end (session clock)                      | the session                    |
+| entries    | list   | `slot:count`, oldest first, slots of 50 ms                 | 60 s and a margin              |
+| spent      | zset   | visitor whose provisional or older proof was honoured → its end (now) | the proof's     |
+| snapshot   | string | the shared document, JSON                                  | until the next                 |
+| journal    | stream | kind, visitor, score                                       | 20,000 entries or 48 h         |
+"""
+
+from __future__ import annotations
+
+PREFIX = "waitroom"
+NAMES: tuple[str, ...] = (
+    "config",
+    "state",
+    "queue",
+    "called",
+    "missed",
+    "active",
+    "entries",
+    "spent",
+    "snapshot",
+    "journal",
+)
+
+
+def key(room: str, name: str) -> str:
+    """Return the key `name` of `room`; raises KeyError for a name that the table does not hold."""
+    if name not in NAMES:
+        raise KeyError(name)
+    return f"{PREFIX}:{{{room}}}:{name}"

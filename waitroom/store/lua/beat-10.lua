@@ -1,0 +1,106 @@
+-- The beat: at most once in each 100 ms, whoever asks first does the work and all get the numbers. Moves missed
+-- claims and ended sessions on, calls from the queue, writes the shared document each second. At most MOVES of each
+-- kind a beat, so that no beat blocks the store; what is left waits for the next.
+--
+-- KEYS    config state queue called missed active entries spent snapshot journal
+-- ARGV    1 now_us or ''   2 generation for a memory that begins now
+--         3-6 what the caller remembers: generation, heard_ms, active, entries
+-- Returns the census (lib/census.lua), or 'unconfigured'
+-- include now
+-- include load
+-- include save
+-- include accrue
+-- include window
+-- include census
+-- include journal
+local keys = { config = KEYS[1], state = KEYS[2], queue = KEYS[3], called = KEYS[4], missed = KEYS[5], active = KEYS[6],
+  entries = KEYS[7], spent = KEYS[8], snapshot = KEYS[9], journal = KEYS[10] }
+local BEAT_MS, SNAPSHOT_MS, MOVES, JOURNAL_MS = 100, 1000, 1000, 172800000
+
+local now_ms = math.floor(now_us(ARGV[1]) / 1000)
+local before = tonumber(redis.call('HGET', keys.state, 'clock_ms') or '0')
+local room = load(keys.config, keys.state, now_ms, ARGV[2])
+if not room then
+  return { 'unconfigured' }
+end
+recover(keys.entries, room, now_ms, ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]))
+forget_entries(keys.entries, room, now_ms)
+local totals = { called = 0, missed = 0, ended = 0 }
+local last_beat = room.beat
+local beat = math.floor(now_ms / BEAT_MS)
+if beat == last_beat then
+  save(keys.state, room, totals)
+  return census(keys, room, now_ms)
+end
+room.beat = beat
+
+-- Removes up to MOVES members of `key` whose time is up by `clock_ms`, and returns them.
+local function take_due(key, clock_ms)
+  local due = redis.call('ZRANGEBYSCORE', key, '-inf', whole(clock_ms), 'LIMIT', 0, MOVES)
+  if #due > 0 then
+    redis.call('ZREM', key, unpack(due))
+  end
+  return due
+end
+
+totals.ended = #take_due(keys.active, room.session_now_ms)
+take_due(keys.missed, room.claim_now_ms)
+take_due(keys.spent, now_ms)
+
+local waiting = redis.call('ZCARD', keys.queue)
+accrue(room, now_ms, waiting)
+if room.mode ~= 'paused' then
+  local absent = take_due(keys.called, room.claim_now_ms)
+  totals.missed = #absent
+  note_claims(room, 0, #absent)
+  room.credit = room.credit + #absent
+  for _, visitor in ipairs(absent) do
+    if room.hold_ms > 0 then
+      redis.call('ZADD', keys.missed, whole(room.claim_now_ms + room.hold_ms), visitor)
+    end
+    journal(keys.journal, 'missed', visitor, 0)
+  end
+end
+
+if room.mode == 'on' and waiting > 0 and recovering_ms(room, now_ms) == 0 then
+  local count = math.min(waiting, MOVES)
+  if room.rate then
+    count = math.min(count, math.floor(room.credit), room.rate - room.entries)
+  end
+  if room.capacity then
+    local active = redis.call('ZCOUNT', keys.active, '(' .. whole(room.session_now_ms), '+inf')
+    local free = math.max(0, room.capacity - active - reserved(room))
+    count = math.min(count, math.floor(free / (1 - missed_share(room))) - redis.call('ZCARD', keys.called))
+  end
+  if count > 0 then
+    local popped = redis.call('ZPOPMIN', keys.queue, count)
+    local deadline = whole(room.claim_now_ms + room.claim_ms)
+    for i = 1, #popped, 2 do
+      redis.call('ZADD', keys.called, deadline, popped[i])
+      room.frontier_us = math.max(room.frontier_us, tonumber(popped[i + 1]))
+      journal(keys.journal, 'called', popped[i], tonumber(popped[i + 1]))
+    end
+    totals.called = #popped / 2
+    if room.rate then
+      room.credit = room.credit - totals.called
+    end
+    -- A slot that is filled now was free since the beat before at the longest.
+    room.idle_ms = math.max(room.idle_ms, last_beat > 0 and now_ms - before <= 2000 and (beat - last_beat) * BEAT_MS or 0)
+  end
+end
+
+save(keys.state, room, totals)
+local reply = census(keys, room, now_ms)
+local snapshot_ms = tonumber(redis.call('HGET', keys.state, 'snapshot_ms') or '0')
+if now_ms - snapshot_ms >= SNAPSHOT_MS or now_ms < snapshot_ms then
+  redis.call('SET', keys.snapshot, string.format(
+    '{"at_ms":%s,"mode":"%s","version":%d,"generation":"%s","epoch":%d,"waiting":%d,"called":%d,"active":%d,'
+      .. '"entries":%d,"rate":%s,"capacity":%s,"recovering_ms":%s}',
+    whole(now_ms), room.mode, room.version, room.generation, room.epoch, reply[6], reply[7], reply[9], room.entries,
+    room.rate and whole(room.rate) or 'null', room.capacity and whole(room.capacity) or 'null',
+    whole(recovering_ms(room, now_ms))))
+  redis.call('HSET', keys.state, 'snapshot_ms', whole(now_ms))
+  -- The stream's ids are the server's time, so that is what ages it.
+  redis.call('XTRIM', keys.journal, 'MINID', '~', whole(math.floor(now_us('') / 1000) - JOURNAL_MS))
+end
+return reply

@@ -1,0 +1,377 @@
+"""The promise kept: one verb, one script, one round trip."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from hashlib import sha1
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import ValidationError
+from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from waitroom.domain.room import LIVE_FIELDS, Mode, Room
+from waitroom.domain.visit import Answer, Census, Renewal, Visit
+from waitroom.errors import Refused, RoomUnknown, StoreUnavailable, VersionConflict
+
+from .base import Purpose, RoomRecord
+from .breaker import Breaker
+from .keys import key
+from .scripts import Script, load_scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from redis.asyncio import Redis
+
+    from waitroom.domain.claims import PassClaims, QueueClaims
+
+UNCONFIGURED = b"unconfigured"
+
+
+class StoreObserver(Protocol):
+    """Who wants to know how the store does."""
+
+    def store_call(self, verb: str, seconds: float, outcome: str) -> None:
+        """`outcome`: ok, timeout, error, refused (the breaker was open)."""
+
+    def breaker(self, *, opened: bool) -> None:
+        """The breaker opened or closed."""
+
+
+class _Nobody:
+    def store_call(self, verb: str, seconds: float, outcome: str) -> None:
+        pass
+
+    def breaker(self, *, opened: bool) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What this process remembers of a room, and tells a store that forgot (lua/lib/recover.lua)."""
+
+    record: RoomRecord
+    generation: str = ""
+    heard_ms: int = 0
+    active: int = 0
+    entries: int = 0
+    census: Census | None = None
+
+    def arguments(self) -> tuple[str, int, int, int]:
+        return self.generation, self.heard_ms, self.active, self.entries
+
+
+def limits(room: Room) -> list[str | int]:
+    """Return the fields of the config hash that the scripts read, as field, value, field, value …"""
+
+    def number(value: int | None) -> str:
+        return "" if value is None else str(value)
+
+    return [
+        "mode", room.mode.value,
+        "rate", number(room.rate),
+        "capacity", number(room.capacity),
+        "burst", room.burst_visitors,
+        "session_ms", room.session_seconds * 1000,
+        "sliding", int(room.renew == "sliding"),
+        "refresh_ms", room.refresh_seconds * 1000,
+        "claim_ms", room.claim_seconds * 1000,
+        "hold_ms", room.hold_minutes * 60_000,
+    ]  # fmt: skip
+
+
+class RedisStore:
+    """`Store` on Redis or Valkey 6.2 and later.
+
+    `clock` is the process's own monotonic clock in seconds; `store_time_us` replaces the store's `TIME` in tests.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        rooms: Iterable[Room],
+        *,
+        deadline_ms: int = 250,
+        observer: StoreObserver | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        store_time_us: Callable[[], int] | None = None,
+    ) -> None:
+        self._client = client
+        self._deadline_seconds = deadline_ms / 1000
+        self._observer: StoreObserver = observer or _Nobody()
+        self._clock = clock
+        self._store_time_us = store_time_us
+        self._breaker = Breaker()
+        self._scripts = {
+            verb: (script, sha1(script.source.encode(), usedforsecurity=False).hexdigest())
+            for verb, script in load_scripts().items()
+        }
+        self._memories: dict[str, _Memory] = {}
+        self._keys: dict[tuple[str, str], list[str]] = {}
+        self._offset_ms = time.time() * 1000 - clock() * 1000
+        self.rooms = rooms
+
+    @property
+    def rooms(self) -> list[Room]:
+        """The rooms as the configuration seeds them."""
+        return [Room.model_validate(memory.record.seed) for memory in self._memories.values()]
+
+    @rooms.setter
+    def rooms(self, rooms: Iterable[Room]) -> None:
+        memories: dict[str, _Memory] = {}
+        for room in rooms:
+            known = self._memories.get(room.name)
+            if known is None:
+                memories[room.name] = _Memory(RoomRecord(room, 0, 1, seed=room.model_dump(mode="json")))
+            else:
+                known.record = _merged(room, known.record.live, known.record.version, known.record.epoch)
+                memories[room.name] = known
+        self._memories = memories
+
+    # What is known without asking.
+
+    @property
+    def available(self) -> bool:
+        return not self._breaker.open
+
+    def now_ms(self) -> int:
+        return int(self._clock() * 1000 + self._offset_ms)
+
+    def record(self, room: str) -> RoomRecord:
+        return self._memory(room).record
+
+    def last_census(self, room: str) -> Census | None:
+        return self._memory(room).census
+
+    # The verbs.
+
+    async def enter(self, room: str, visitor: str, *, claims: QueueClaims | None, purpose: Purpose) -> Visit:
+        memory = self._memory(room)
+        token: tuple[Any, ...] = ("", "", "", "")
+        if claims is not None:
+            token = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
+        reply = await self._run("enter", room, visitor, purpose.value, *token, _new_generation(), *memory.arguments())
+        answer, now_ms, version, generation, epoch, score, position, end, claim_left, active, entries = reply
+        self._heard(memory, now_ms, generation, active, entries)
+        await self._follow_version(room, int(version))
+        return Visit(
+            answer=Answer(answer.decode()),
+            visitor=visitor,
+            now_ms=int(now_ms),
+            generation=generation.decode(),
+            epoch=int(epoch),
+            score_us=int(score),
+            position=int(position),
+            session_end_ms=int(end),
+            claim_left_ms=int(claim_left),
+        )
+
+    async def beat(self, room: str) -> Census:
+        memory = self._memory(room)
+        reply = await self._run("beat", room, _new_generation(), *memory.arguments())
+        return await self._take_census(room, reply)
+
+    async def census(self, room: str) -> Census:
+        return await self._take_census(room, await self._run("census", room))
+
+    async def renew(self, room: str, claims: PassClaims) -> Renewal:
+        memory = self._memory(room)
+        reply = await self._run(
+            "renew", room, claims.visitor, claims.session_end_ms, claims.generation, int(claims.provisional),
+            _new_generation(), *memory.arguments(),
+        )  # fmt: skip
+        active, now_ms, version, generation, end, active_count, entries = reply
+        self._heard(memory, now_ms, generation, active_count, entries)
+        await self._follow_version(room, int(version))
+        return Renewal(active=bool(active), now_ms=int(now_ms), generation=generation.decode(), session_end_ms=int(end))
+
+    async def leave(self, room: str, visitor: str) -> bool:
+        return bool((await self._run("leave", room, visitor, _new_generation()))[0])
+
+    async def release(self, room: str, visitor: str, *, generation: str = "") -> bool:
+        return bool((await self._run("release", room, visitor, generation, _new_generation()))[0])
+
+    async def snapshot(self, room: str) -> bytes:
+        self._memory(room)
+        document: bytes | None = await self._guarded("snapshot", self._client.get(key(room, "snapshot")))
+        return document or b""
+
+    async def configure(
+        self, room: str, live: dict[str, Any], *, expected_version: int | None, request_id: str
+    ) -> RoomRecord:
+        memory = self._memory(room)
+        if forbidden := set(live) - set(LIVE_FIELDS):
+            raise Refused(f"cannot be changed live: {', '.join(sorted(forbidden))}")
+        record = await self._read_record(room)
+        try:
+            changed = _merged(Room.model_validate(memory.record.seed), live, 0, record.epoch)
+        except ValidationError as error:
+            raise Refused(
+                "; ".join(f"{e['loc'][0] if e['loc'] else room}: {e['msg']}" for e in error.errors())
+            ) from error
+        expected = "" if expected_version is None else str(expected_version)
+        version = await self._write(room, changed, expected, request_id)
+        memory.record = RoomRecord(changed.room, version, record.epoch, changed.seed, changed.live)
+        return memory.record
+
+    async def seed(self) -> None:
+        for room, memory in self._memories.items():
+            record = await self._read_record(room)
+            wanted = _merged(Room.model_validate(memory.record.seed), record.live, record.version, record.epoch)
+            if wanted.seed != record.seed:
+                version = await self._write(room, wanted, str(record.version), secrets.token_hex(8))
+                wanted = RoomRecord(wanted.room, version, wanted.epoch, wanted.seed, wanted.live)
+            memory.record = wanted
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+        await self._client.connection_pool.disconnect()
+
+    # Configuration in the store.
+
+    async def _read_record(self, room: str) -> RoomRecord:
+        """Read the room's record; one that the store does not have is restored from what is remembered."""
+        memory = self._memory(room)
+        for _ in range(2):
+            values = await self._guarded(
+                "configure", self._client.hmget(key(room, "config"), ["version", "epoch", "seed", "live"])
+            )
+            if values[0] is not None:
+                version, epoch, seed, live = values
+                return RoomRecord(
+                    memory.record.room, int(version), int(epoch), json.loads(seed or b"{}"), json.loads(live or b"{}")
+                )
+            await self._restore(room)
+        raise StoreUnavailable(f"room {room}: the store keeps losing its configuration")
+
+    async def _restore(self, room: str) -> None:
+        record = self._memory(room).record
+        await self._call(
+            self._scripts["configure"], room,
+            "restore", max(1, record.version), secrets.token_hex(8), record.epoch, *_fields(record),
+        )  # fmt: skip
+
+    async def _write(self, room: str, record: RoomRecord, expected: str, request_id: str) -> int:
+        written, version = await self._call(
+            self._scripts["configure"], room, expected, "", request_id, record.epoch, *_fields(record)
+        )
+        if not written:
+            raise VersionConflict(int(version))
+        return int(version)
+
+    async def _follow_version(self, room: str, version: int) -> None:
+        memory = self._memory(room)
+        if version == memory.record.version:
+            return
+        record = await self._read_record(room)
+        # The seed that this process was configured with may be newer than the one in the store for a moment, while
+        # a reload goes through; what is in force is what the store says.
+        memory.record = _merged(Room.model_validate(record.seed), record.live, record.version, record.epoch)
+
+    # Calls.
+
+    def _memory(self, room: str) -> _Memory:
+        try:
+            return self._memories[room]
+        except KeyError:
+            raise RoomUnknown(f"no room {room!r}") from None
+
+    def _heard(self, memory: _Memory, now_ms: Any, generation: bytes, active: Any, entries: Any) -> None:
+        memory.generation = generation.decode()
+        memory.heard_ms, memory.active, memory.entries = int(now_ms), int(active), int(entries)
+
+    async def _take_census(self, room: str, reply: list[Any]) -> Census:
+        memory = self._memory(room)
+        mode, version, generation, epoch, now_ms, *counts = reply
+        waiting, called, missed, active, entries, reserved, recovering_ms, share, *totals = counts
+        census = Census(
+            Mode(mode.decode()), int(version), generation.decode(), int(epoch), int(now_ms),
+            int(waiting), int(called), int(missed), int(active), int(entries), int(reserved), int(recovering_ms),
+            float(share), *(int(total) for total in totals),
+        )  # fmt: skip
+        self._heard(memory, census.now_ms, generation, census.active, census.entries)
+        memory.census = census
+        await self._follow_version(room, census.version)
+        return census
+
+    async def _run(self, verb: str, room: str, *arguments: Any) -> list[Any]:
+        """Run a verb's script with the store's time; a room that the store forgot is configured again first."""
+        self._memory(room)
+        now_us = "" if self._store_time_us is None else self._store_time_us()
+        for _ in range(2):
+            began = self._clock()
+            reply: list[Any] = await self._call(self._scripts[verb], room, now_us, *arguments)
+            if reply[0] != UNCONFIGURED:
+                if verb in {"beat", "census"}:
+                    self._measure_offset(began, reply[4])
+                return reply
+            await self._restore(room)
+            if verb == "census":
+                return await self._run("beat", room, _new_generation(), *self._memory(room).arguments())
+        raise StoreUnavailable(f"room {room}: the store keeps losing its configuration")
+
+    def _measure_offset(self, began: float, now_ms: Any) -> None:
+        """Keep the offset to the store's clock, from the middle of a round trip that was quick enough to tell."""
+        ended = self._clock()
+        if ended - began < 0.05:
+            self._offset_ms = int(now_ms) - (began + ended) * 500
+
+    async def _call(self, script: tuple[Script, str], room: str, *arguments: Any) -> list[Any]:
+        definition, digest = script
+        keys = self._keys.get((definition.verb, room))
+        if keys is None:
+            keys = self._keys[definition.verb, room] = [key(room, name) for name in definition.keys]
+        texts = [str(value) for value in arguments]
+        reply: list[Any] = await self._guarded(definition.verb, self._evaluate(definition.source, digest, keys, texts))
+        return reply
+
+    async def _evaluate(self, source: str, digest: str, keys: Sequence[str], arguments: Sequence[str]) -> Any:
+        try:
+            return await self._client.evalsha(digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self._client.eval(source, len(keys), *keys, *arguments)
+
+    async def _guarded(self, verb: str, call: Any) -> Any:
+        """Await `call` under the deadline and the breaker; every failure is a `StoreUnavailable`."""
+        began = self._clock()
+        if not self._breaker.allows(began):
+            call.close()
+            self._observer.store_call(verb, 0.0, "refused")
+            raise StoreUnavailable("the store did not answer lately; not asked again yet")
+        outcome = "ok"
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                reply = await call
+        except (TimeoutError, RedisError, OSError) as error:
+            outcome = "timeout" if isinstance(error, TimeoutError | RedisTimeout) else "error"
+            if self._breaker.failed(self._clock()):
+                self._observer.breaker(opened=True)
+            raise StoreUnavailable(f"{verb}: {type(error).__name__}: {error}") from error
+        finally:
+            self._observer.store_call(verb, self._clock() - began, outcome)
+        if self._breaker.succeeded():
+            self._observer.breaker(opened=False)
+        return reply
+
+
+def _new_generation() -> str:
+    return secrets.token_hex(4)
+
+
+def _merged(seed: Room, live: dict[str, Any], version: int, epoch: int) -> RoomRecord:
+    return RoomRecord(seed.changed(live), version, epoch, seed.model_dump(mode="json"), dict(live))
+
+
+def _fields(record: RoomRecord) -> list[str | int]:
+    return [
+        *limits(record.room),
+        "seed",
+        json.dumps(record.seed, sort_keys=True),
+        "live",
+        json.dumps(record.live, sort_keys=True),
+    ]
