@@ -86,6 +86,7 @@ class Model:
         """What every request does first: move the clocks, listen to what the gateway remembers."""
         if self.generation != generation:
             self.begin(generation)
+        self.credit = round(self.credit, 6)  # the store keeps a millionth of a visitor
         silence = self.now_ms - self.clock_ms
         if silence > STOP_MS:
             self.stopped_ms += silence if silence <= STOP_LIMIT_MS else 0

@@ -46,7 +46,7 @@ def check_pattern(pattern: str) -> str:
 
 
 def _limit_or_none(value: Any) -> Any:
-    return None if value in {"none", ""} else value
+    return None if value in ("none", "") else value
 
 
 Limit = Annotated[int | None, BeforeValidator(_limit_or_none)]

@@ -21,18 +21,18 @@ SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def open_client(url: str, *, deadline_ms: int) -> Redis:
-    """Return a client that never repeats a command by itself and never waits longer than `deadline_ms` for one.
+    """Return a client that never repeats a command by itself and connects within `deadline_ms`.
 
-    redis-py would run a script up to eleven times when answers come late; the verbs are told apart from their
-    repetitions by the caller instead.
+    redis-py would run a script up to eleven times when answers come late. How long an answer may take is the store's
+    own affair (module `deadline`), so the client has no time-out for reading.
     """
     if not url.startswith(SCHEMES):
         raise StartError(f"store url {url!r}: it must begin with {', '.join(SCHEMES)}, or be 'embedded'")
     pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
         url,
         max_connections=64,
-        timeout=deadline_ms / 1000,
-        socket_timeout=deadline_ms / 1000,
+        timeout=None,
+        socket_timeout=None,
         socket_connect_timeout=deadline_ms / 1000,
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import time
@@ -20,6 +19,8 @@ from waitroom.errors import Refused, RoomUnknown, StoreUnavailable, VersionConfl
 
 from .base import Purpose, RoomRecord
 from .breaker import Breaker
+from .clock import StoreClock
+from .deadline import within
 from .keys import key
 from .scripts import Script, load_scripts
 
@@ -113,7 +114,7 @@ class RedisStore:
         }
         self._memories: dict[str, _Memory] = {}
         self._keys: dict[tuple[str, str], list[str]] = {}
-        self._offset_ms = time.time() * 1000 - clock() * 1000
+        self._store_clock = StoreClock(clock, time.time() * 1000)
         self.rooms = rooms
 
     @property
@@ -140,7 +141,7 @@ class RedisStore:
         return not self._breaker.open
 
     def now_ms(self) -> int:
-        return int(self._clock() * 1000 + self._offset_ms)
+        return int(self._store_clock.now_ms())
 
     def record(self, room: str) -> RoomRecord:
         return self._memory(room).record
@@ -308,18 +309,12 @@ class RedisStore:
             reply: list[Any] = await self._call(self._scripts[verb], room, now_us, *arguments)
             if reply[0] != UNCONFIGURED:
                 if verb in {"beat", "census"}:
-                    self._measure_offset(began, reply[4])
+                    self._store_clock.learn(began, int(reply[4]))
                 return reply
             await self._restore(room)
             if verb == "census":
                 return await self._run("beat", room, _new_generation(), *self._memory(room).arguments())
         raise StoreUnavailable(f"room {room}: the store keeps losing its configuration")
-
-    def _measure_offset(self, began: float, now_ms: Any) -> None:
-        """Keep the offset to the store's clock, from the middle of a round trip that was quick enough to tell."""
-        ended = self._clock()
-        if ended - began < 0.05:
-            self._offset_ms = int(now_ms) - (began + ended) * 500
 
     async def _call(self, script: tuple[Script, str], room: str, *arguments: Any) -> list[Any]:
         definition, digest = script
@@ -345,8 +340,7 @@ class RedisStore:
             raise StoreUnavailable("the store did not answer lately; not asked again yet")
         outcome = "ok"
         try:
-            async with asyncio.timeout(self._deadline_seconds):
-                reply = await call
+            reply = await within(self._deadline_seconds, call)
         except (TimeoutError, RedisError, OSError) as error:
             outcome = "timeout" if isinstance(error, TimeoutError | RedisTimeout) else "error"
             if self._breaker.failed(self._clock()):

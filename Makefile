@@ -1,0 +1,48 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help demo test check unit journeys wheel lock clean browser
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Waitroom needs Python 3.11 or later; set PYTHON=python3.11, say")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "No venv could be made: on Debian, 'apt-get install python3-venv'." >&2; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/ready ## A toy shop, the gateway, 400 shoppers; ARGS=--unprotected sends them straight at the shop
+	@$(BIN)/waitroom demo $(ARGS)
+
+browser: $(VENV)/ready
+	@$(BIN)/python tests/journeys/browser_setup.py
+
+test: check unit journeys ## All tests, with the real store and a real browser, and the coverage they reach
+	@$(BIN)/coverage combine --quiet --keep
+	@$(BIN)/coverage report --fail-under 95
+
+check: $(VENV)/ready ## Types and lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+unit: $(VENV)/ready ## The tests that start no processes of ours
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -m 'not journey' $(ARGS)
+
+journeys: $(VENV)/ready browser ## Real processes, real store, real browser
+	$(BIN)/coverage run -m pytest -m journey $(ARGS)
+
+wheel: $(VENV)/ready ## Build dist/*.whl
+	$(BIN)/python -m build --wheel
+
+lock: $(VENV)/ready ## Write constraints.txt anew from what is installed
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,337 @@
+"""The admin listener over the real store: what operators and monitoring may ask, and what they hear."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from waitroom import logs
+from waitroom.admin.api import BODY_LIMIT_BYTES, make_app
+from waitroom.admin.verbs import Verbs
+from waitroom.domain.room import Mode, Room
+from waitroom.domain.visit import Census
+from waitroom.metrics import Metrics
+from waitroom.store.base import Purpose
+from waitroom.store.connect import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from waitroom.store.redis import RedisStore
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "t" * 32
+ROOMS = (Room(name="drop", rate=600, capacity=50), Room(name="vip", match=("/vip*",)))
+
+
+class Listener:
+    """An admin listener, the store behind it, and what it logged."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self.store = store
+        self.written = io.StringIO()
+        self.metrics = Metrics()
+        log = logs.Log("admin", logs.Sink(self.written, style="json"))
+        verbs = Verbs(store, lambda: [room.name for room in ROOMS], self.metrics, log)
+        app = make_app(verbs, self.metrics, log, token=lambda: TOKEN, host="127.0.0.1")
+        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+        self.anonymous = httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8081")
+        self.operator = httpx2.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1:8081", headers={"authorization": f"Bearer {TOKEN}"}
+        )
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.written.getvalue().splitlines()]
+
+    async def change(self, changes: dict[str, Any], **headers: str) -> httpx2.Response:
+        return await self.operator.patch(
+            "/api/v1/rooms/drop",
+            json={"changes": changes, "reason": "test"},
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
+
+
+@pytest.fixture
+async def listener(valkey_url: str) -> AsyncIterator[Listener]:
+    store = open_store(valkey_url, ROOMS, deadline_ms=5_000)
+    await store.seed()
+    yield Listener(store)
+    await store.aclose()
+
+
+@pytest.fixture
+async def cut_off() -> AsyncIterator[Listener]:
+    """A listener whose store is away."""
+    store = open_store("unix:///nonexistent/store.sock", ROOMS, deadline_ms=500)
+    yield Listener(store)
+    await store.aclose()
+
+
+async def test_a_room_is_shown_as_it_is_in_force_with_its_version_as_etag(listener: Listener) -> None:
+    answer = await listener.operator.get("/api/v1/rooms/drop")
+    state = answer.json()
+    assert answer.status_code == 200
+    assert answer.headers["etag"] == f'"{state["version"]}"'
+    assert answer.headers["cache-control"] == "no-store"
+    assert set(state) == {"name", "version", "mode", "room", "live", "census", "limiting", "store_available"}
+    assert (state["name"], state["mode"], state["limiting"]) == ("drop", "on", "nobody waits")
+    assert (state["room"]["rate"], state["live"], state["store_available"]) == (600, {}, True)
+    assert set(state["census"]) == set(Census.__dataclass_fields__)
+
+
+async def test_all_rooms_are_listed_in_the_files_order(listener: Listener) -> None:
+    answer = await listener.operator.get("/api/v1/rooms")
+    assert [state["name"] for state in answer.json()["rooms"]] == ["drop", "vip"]
+
+
+async def test_a_change_is_in_force_at_once_and_written_down(listener: Listener) -> None:
+    before = (await listener.operator.get("/api/v1/rooms/drop")).json()
+    answer = await listener.change({"rate": 1200, "capacity": None}, idempotency_key="a-1")
+    state = answer.json()
+    assert state["live"] == {"rate": 1200, "capacity": None}
+    assert (state["room"]["rate"], state["room"]["capacity"]) == (1200, None)
+    assert state["version"] == before["version"] + 1
+    (event,) = listener.events
+    assert event["event"] == "room_changed"
+    assert event["changed"] == "rate:600->1200 capacity:50->none"
+    assert (event["who"], event["reason"], event["request"]) == ("admin token", "test", "a-1")
+
+
+async def test_the_word_file_goes_back_to_what_the_file_says(listener: Listener) -> None:
+    await listener.change({"rate": 1200, "claim_seconds": 60})
+    state = (await listener.change({"rate": "file"})).json()
+    assert (state["room"]["rate"], state["live"]) == (600, {"claim_seconds": 60})
+
+
+async def test_what_changes_nothing_is_no_change(listener: Listener) -> None:
+    first = (await listener.change({"rate": 700})).json()
+    again = (await listener.change({"rate": 700})).json()
+    assert again["version"] == first["version"]
+    assert len(listener.events) == 1
+
+
+async def test_all_mistakes_are_told_at_once_and_nothing_is_changed(listener: Listener) -> None:
+    answer = await listener.change({"rat": 5, "capacity": -1, "mode": "open", "claim_seconds": True, "burst": [1]})
+    told = answer.json()
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {one["where"] for one in told["mistakes"]} == {"rat", "capacity", "mode", "claim_seconds", "burst"}
+    assert "did you mean 'rate'?" in {one["allowed"] for one in told["mistakes"]}
+    assert (await listener.operator.get("/api/v1/rooms/drop")).json()["live"] == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"changes": {}}, 422),
+        ({"changes": [1]}, 422),
+        ({}, 422),
+        ({"changes": {"rate": 1}, "resaon": "x"}, 422),
+        ({"changes": {"rate": 1}, "reason": 5}, 422),
+        ({"changes": {"rate": 1}, "reason": "x" * 501}, 422),
+        ({"changes": {"refresh_seconds": 900}}, 422),
+        ({"changes": {"something": 1}}, 422),
+        ([], 400),
+    ],
+)
+async def test_a_body_that_makes_no_sense_is_refused_with_words(listener: Listener, body: Any, status: int) -> None:
+    answer = await listener.operator.patch("/api/v1/rooms/drop", json=body)
+    assert answer.status_code == status
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"rate=600", "application/x-www-form-urlencoded", 415),
+        (b"{}", "text/plain", 415),
+        (b"{", "application/json", 400),
+        (b"\xff", "application/json", 400),
+        (b"[" * 60_000, "application/json", 400),
+        (b" " * (BODY_LIMIT_BYTES + 1), "application/json", 413),
+    ],
+)
+async def test_what_is_not_json_is_refused(listener: Listener, content: bytes, kind: str, status: int) -> None:
+    answer = await listener.operator.patch("/api/v1/rooms/drop", content=content, headers={"content-type": kind})
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+
+
+async def test_a_stale_change_is_refused_and_told_the_version_that_stands(listener: Listener) -> None:
+    first = await listener.operator.get("/api/v1/rooms/drop")
+    fresh = await listener.change({"rate": 700}, if_match=first.headers["etag"])
+    stale = await listener.change({"rate": 800}, if_match=first.headers["etag"])
+    assert (fresh.status_code, stale.status_code) == (200, 412)
+    assert stale.headers["etag"] == fresh.headers["etag"]
+    ahead = await listener.change({"rate": 800}, if_match='"99"')
+    assert ahead.status_code == 412
+    assert (await listener.change({"rate": 800}, if_match="*")).status_code == 200
+    assert (await listener.change({"rate": 800}, if_match="yesterday")).status_code == 400
+
+
+async def test_a_repeated_change_is_made_once(listener: Listener) -> None:
+    etag = (await listener.operator.get("/api/v1/rooms/drop")).headers["etag"]
+    first = await listener.change({"rate": 700}, if_match=etag, idempotency_key="once")
+    again = await listener.change({"rate": 700}, if_match=etag, idempotency_key="once")
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json()["version"] == again.json()["version"]
+    assert len(listener.events) == 1
+    assert (await listener.change({"rate": 1}, idempotency_key="x" * 129)).status_code == 400
+
+
+async def test_another_operators_change_is_seen_before_ours_is_put_on_top(listener: Listener, valkey_url: str) -> None:
+    other = open_store(valkey_url, ROOMS, deadline_ms=5_000)
+    await other.seed()
+    await other.configure("drop", {"claim_seconds": 77}, expected_version=None, request_id="other")
+    await other.aclose()
+    state = (await listener.change({"rate": 700})).json()
+    assert state["live"] == {"claim_seconds": 77, "rate": 700}
+
+
+@pytest.mark.parametrize(
+    ("mode", "verb", "status", "after"),
+    [
+        ("on", "pause", 200, "paused"),
+        ("on", "close", 200, "closed"),
+        ("on", "resume", 200, "on"),
+        ("on", "open", 200, "on"),
+        ("paused", "resume", 200, "on"),
+        ("paused", "open", 409, "paused"),
+        ("paused", "close", 200, "closed"),
+        ("closed", "open", 200, "on"),
+        ("closed", "resume", 409, "closed"),
+        ("closed", "pause", 409, "closed"),
+        ("off", "open", 200, "on"),
+        ("off", "pause", 200, "paused"),
+    ],
+)
+async def test_the_mode_verbs_lead_only_from_where_they_make_sense(
+    listener: Listener, mode: str, verb: str, status: int, after: str
+) -> None:
+    await listener.change({"mode": mode})
+    answer = await listener.operator.post(f"/api/v1/rooms/drop/{verb}")
+    assert answer.status_code == status
+    assert "use `" in answer.json()["detail"] if status == 409 else answer.json()["mode"] == after
+    assert (await listener.operator.get("/api/v1/rooms/drop")).json()["mode"] == after
+
+
+async def test_a_reason_goes_with_a_verb(listener: Listener) -> None:
+    await listener.operator.post("/api/v1/rooms/drop/pause", json={"reason": "checkout is slow"})
+    assert listener.events[-1]["reason"] == "checkout is slow"
+    assert listener.events[-1]["changed"] == "mode:on->paused"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/v1/rooms/nowhere", 404),
+        ("PATCH", "/api/v1/rooms/nowhere", 404),
+        ("POST", "/api/v1/rooms/nowhere/pause", 404),
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/elsewhere", 404),
+        ("DELETE", "/api/v1/rooms/drop", 405),
+        ("GET", "/api/v1/rooms/drop/pause", 405),
+        ("POST", "/livez", 405),
+    ],
+)
+async def test_what_is_not_there_is_a_problem_too(listener: Listener, method: str, path: str, status: int) -> None:
+    answer = await listener.operator.request(method, path, json={"changes": {"rate": 1}} if method == "PATCH" else None)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert answer.json()["title"]
+
+
+async def test_without_the_token_the_verbs_are_closed_and_the_attempt_is_counted(listener: Listener) -> None:
+    for headers in ({}, {"authorization": "Bearer wrong"}):
+        answer = await listener.anonymous.get("/api/v1/rooms", headers=headers)
+        assert answer.status_code == 401
+        assert "Bearer" in answer.headers["www-authenticate"]
+    assert b'waitroom_admin_refusals_total{reason="credentials"} 2.0' in listener.metrics.render()
+    assert TOKEN not in listener.written.getvalue()
+    assert "wrong" not in listener.written.getvalue()
+
+
+async def test_a_page_of_another_site_gets_nothing_even_with_the_token(listener: Listener) -> None:
+    rebound = await listener.operator.get("/metrics", headers={"host": "evil.example"})
+    crossed = await listener.operator.get("/api/v1/rooms", headers={"origin": "https://evil.example"})
+    assert (rebound.status_code, crossed.status_code) == (403, 403)
+
+
+async def test_live_is_open_whatever_the_store_does(listener: Listener, cut_off: Listener) -> None:
+    for one in (listener, cut_off):
+        answer = await one.anonymous.get("/livez", headers={"host": "probe.example"})
+        assert (answer.status_code, answer.json()) == (200, {"live": True})
+
+
+async def test_ready_says_why_not(listener: Listener, cut_off: Listener) -> None:
+    assert (await listener.anonymous.get("/readyz")).json() == {"ready": True, "reasons": []}
+    answer = await cut_off.anonymous.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["reasons"] == [f"room {room.name}: the store does not answer" for room in ROOMS]
+
+
+async def test_metrics_tell_the_rooms_as_the_store_counts_them(listener: Listener) -> None:
+    await listener.store.enter("drop", "visitor-0123456789ab", claims=None, purpose=Purpose.CLAIM)
+    answer = await listener.anonymous.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.text.splitlines()
+    assert 'waitroom_room_visitors{room="drop",state="active"} 1.0' in lines
+    assert 'waitroom_room_rate_limit{room="drop"} 600.0' in lines
+    assert 'waitroom_room_admitted_total{room="drop"} 1.0' in lines
+    assert "waitroom_store_up 1.0" in lines
+    assert "visitor-0123456789ab" not in answer.text
+
+
+async def test_with_the_store_away_metrics_say_so_and_rooms_are_shown_as_last_known(cut_off: Listener) -> None:
+    text = (await cut_off.anonymous.get("/metrics")).text
+    assert "waitroom_store_up 0.0" in text.splitlines()
+    state = (await cut_off.operator.get("/api/v1/rooms/drop")).json()
+    assert (state["store_available"], state["census"], state["limiting"]) == (False, None, None)
+    answer = await cut_off.change({"rate": 1})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_an_unforeseen_failure_is_a_problem_without_details(listener: Listener) -> None:
+    async def broken(room: str) -> Census:
+        raise RuntimeError("a private thing")
+
+    listener.store.census = broken  # type: ignore[method-assign]
+    answer = await listener.operator.get("/api/v1/rooms")
+    assert answer.status_code == 500
+    assert "private" not in answer.text
+
+
+async def test_a_lost_race_is_run_again(listener: Listener) -> None:
+    """Two operators at once, neither with If-Match: both changes are made, none is lost."""
+    asked = listener.store.configure
+    raced = False
+
+    async def raced_once(room: str, live: dict[str, Any], *, expected_version: int | None, request_id: str) -> Any:
+        nonlocal raced
+        if not raced:
+            raced = True
+            await asked(room, {"claim_seconds": 99}, expected_version=None, request_id="faster")
+        return await asked(room, live, expected_version=expected_version, request_id=request_id)
+
+    listener.store.configure = raced_once  # type: ignore[method-assign]
+    state = (await listener.change({"rate": 700})).json()
+    assert state["live"] == {"claim_seconds": 99, "rate": 700}
+
+
+async def test_a_race_lost_for_ever_is_told(listener: Listener) -> None:
+    asked = listener.store.configure
+    count = 0
+
+    async def always(room: str, live: dict[str, Any], *, expected_version: int | None, request_id: str) -> Any:
+        nonlocal count
+        count += 1
+        await asked(room, {"claim_seconds": 100 + count}, expected_version=None, request_id=f"faster-{count}")
+        return await asked(room, live, expected_version=expected_version, request_id=request_id)
+
+    listener.store.configure = always  # type: ignore[method-assign]
+    assert (await listener.change({"rate": 700})).status_code == 412
+    assert Mode.ON.value == (await listener.operator.get("/api/v1/rooms/drop")).json()["mode"]

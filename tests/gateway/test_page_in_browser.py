@@ -1,0 +1,235 @@
+"""The waiting page in a real browser: what it shows as time passes, and where it goes. The browser's clock is the test's."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.gateway.front import Front, census
+from waitroom.domain.room import Mode, Room
+from waitroom.domain.visit import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.journey
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Shop:
+    """A gate on a real port, its store in the test's hand."""
+
+    def __init__(self) -> None:
+        self.front = Front(Room(name="default", rate=60))
+        self.front.store.position = 12
+        self.front.store.counted = census(entries=58)
+        self.front.site.headers = [(b"content-type", b"text/html")]
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            self.front.gate, lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._listener.close()
+
+    def asked(self) -> list[tuple[str, str]]:
+        """Method and target of what reached the site, less what browsers ask for by themselves."""
+        return [
+            (scope["method"], (scope["raw_path"] + b"?" + scope["query_string"]).decode())
+            for scope in self.front.site.asked
+            if scope["path"] != "/favicon.ico"
+        ]
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    shop = Shop()
+    yield shop
+    shop.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 320, "height": 560})
+    yield context
+    context.close()
+
+
+class Watched:
+    """A page whose complaints and requests are kept."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.page: Page = context.new_page()
+        self.page.clock.install()
+        self.complaints: list[str] = []
+        self.paths: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.paths.append(request.url.split("/", 3)[3]))
+
+    def later(self, seconds: float) -> None:
+        """Let time pass for the page."""
+        self.page.clock.fast_forward(int(seconds * 1000))
+
+    def reads(self, selector: str, text: str) -> None:
+        expect(self.page.locator(selector)).to_have_text(text)
+
+
+def test_the_place_falls_never_rises_and_the_turn_opens_the_page_first_asked_for(
+    shop: Shop, context: BrowserContext
+) -> None:
+    watched = Watched(context)
+    watched.page.goto(f"{shop.url}/product?id=7&size=%2B1#reviews")
+    watched.reads("#position", "12")
+    watched.reads("#wait", "less than a minute")
+    watched.reads("#rate", "About 58 people enter each minute.")
+    assert watched.page.title() == "(12) You are in line"
+    shop.front.store.position = 5
+    watched.later(3)
+    watched.reads("#position", "5")
+    assert watched.page.title() == "(5) You are in line"
+    watched.reads("#say", "You are in line. Your place: 5")
+    shop.front.store.position = 9
+    watched.later(3)
+    shop.front.store.counted = census(entries=1)
+    watched.later(3)
+    watched.reads("#rate", "About one person enters each minute.")
+    watched.reads("#position", "5")
+    shop.front.store.position = 1
+    watched.later(3)
+    watched.reads("#position", "You are next")
+    assert watched.page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert watched.complaints == []
+    assert set(watched.paths) == {"product?id=7&size=%2B1", ".waitroom/default/me"}
+
+    shop.front.store.answer = Answer.CALLED
+    with watched.page.expect_navigation():
+        watched.later(3)
+    watched.reads("#title", "It is your turn")
+    shop.front.store.answer = Answer.ADMITTED
+    with watched.page.expect_navigation():
+        watched.later(3)
+    assert watched.page.content() == "<html><head></head><body>the shop</body></html>"
+    assert watched.page.url.endswith("/product?id=7&size=%2B1#reviews")
+    assert shop.asked()[0] == ("GET", "/product?id=7&size=%2B1")
+
+
+def test_modes_are_told_as_they_change(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    watched.page.goto(shop.url)
+    shop.front.store.rooms["default"] = Room(name="default", rate=60, mode=Mode.PAUSED)
+    watched.later(3)
+    watched.reads("#title", "Entry is paused")
+    watched.reads("#position", "12")
+    expect(watched.page.locator("#wait")).to_be_hidden()
+    shop.front.store.rooms["default"] = Room(name="default", rate=60)
+    shop.front.store.counted = census(recovering_ms=9_000)
+    watched.later(50)
+    watched.reads("#title", "Restoring the line")
+    shop.front.store.away = True
+    watched.later(30)
+    watched.reads("#title", "Reconnecting")
+    shop.front.store.away = False
+    shop.front.store.answer = Answer.CLOSED
+    watched.later(30)
+    watched.reads("#title", "Closed")
+    assert watched.complaints == []
+
+
+def test_a_lost_network_is_told_and_asked_again_for_ever(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    watched.page.goto(shop.url)
+    context.set_offline(True)
+    for _ in range(8):
+        with watched.page.expect_request("**/me"):
+            watched.later(70)
+        expect(watched.page.locator("#stale")).to_contain_text("Your place is safe")
+    watched.reads("#position", "12")
+    shop.front.store.position = 3
+    context.set_offline(False)
+    watched.later(70)
+    watched.reads("#position", "3")
+    expect(watched.page.locator("#stale")).to_be_hidden()
+
+
+def test_a_form_is_never_sent_again_and_goes_on_with_get(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    shop.front.store.answer = Answer.ADMITTED
+    shop.front.site.headers = [(b"content-type", b"text/html")]
+    watched.page.goto(f"{shop.url}/cart")
+    context.clear_cookies()
+    shop.front.store.answer = Answer.WAITING
+    with watched.page.expect_navigation():
+        watched.page.evaluate(
+            "document.body.innerHTML = '<form method=post action=\"/order?x=1\"><input name=card value=1></form>';"
+            "document.forms[0].submit()"
+        )
+    watched.reads("#position", "12")
+    shop.front.store.answer = Answer.ADMITTED
+    with watched.page.expect_navigation():
+        watched.later(3)
+    assert shop.asked()[-1] == ("GET", "/order?x=1")
+    assert {method for method, _ in shop.asked()} == {"GET"}
+
+
+def test_a_form_from_another_site_finds_the_place_again(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    watched.page.goto(shop.url)
+    place = context.cookies()[0]["value"]
+    shop.front.store.answer = Answer.REFUSED
+    other = shop.url.replace("127.0.0.1", "localhost")
+    watched.page.route(
+        f"{other}/**",
+        lambda route: route.fulfill(
+            content_type="text/html", body=f'<form method=post action="{shop.url}/return"><button>pay</button></form>'
+        ),
+    )
+    watched.page.goto(other)
+    with watched.page.expect_navigation():
+        watched.page.click("button")
+    watched.reads("#title", "Join the line")
+    shop.front.store.answer = Answer.WAITING
+    watched.later(3)
+    watched.reads("#position", "12")
+    assert [cookie["value"] for cookie in context.cookies()] == [place]
+
+
+def test_without_scripts_the_page_says_the_same_and_its_link_keeps_the_query(shop: Shop, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False, color_scheme="dark")
+    page = context.new_page()
+    page.goto(f"{shop.url}/product?id=7&size=%2B1")
+    expect(page.locator("#position")).to_have_text("12")
+    shop.front.store.answer = Answer.ADMITTED
+    page.click("text=Check my place")
+    assert shop.asked()[0] == ("GET", "/product?id=7&size=%2B1")
+    context.close()
+
+
+def test_a_page_brought_back_asks_at_once(shop: Shop, context: BrowserContext) -> None:
+    shop.front.store.position = 600
+    watched = Watched(context)
+    watched.page.goto(shop.url)
+    watched.reads("#position", "600")
+    shop.front.store.position = 4
+    watched.later(3)
+    watched.page.evaluate("dispatchEvent(new Event('online'))")
+    watched.reads("#position", "4")

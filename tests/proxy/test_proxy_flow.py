@@ -1,0 +1,127 @@
+"""Large bodies: whatever the speed of either side, little of them is held here."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.proxy.rig import Wire, proxied, request
+
+if TYPE_CHECKING:
+    from waitroom.proxy import Proxy
+
+pytestmark = pytest.mark.anyio
+
+SIZE_BYTES = 64 * 2**20
+HELD_BYTES = 512 * 2**10
+"""What the proxy may hold for one exchange: its high water and one read."""
+UNDERWAY_BYTES = 48 * 2**20
+"""That, and the four socket buffers of the kernel, which grow to some 10 MB each."""
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_a_slow_reader_makes_the_backend_wait(*, chunked: bool) -> None:
+    """64 MB, of which no more than a few are ever between backend and visitor."""
+    sent = 0
+    part = b"x" * 2**18
+    framing = b"transfer-encoding: chunked" if chunked else b"content-length: %d" % SIZE_BYTES
+
+    async def script(wire: Wire) -> None:
+        nonlocal sent
+        await wire.head()
+        await wire.send(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n")
+        for _ in range(SIZE_BYTES // len(part)):
+            await wire.send(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+            sent += len(part)
+        await wire.send(b"0\r\n\r\n" if chunked else b"")
+
+    async with proxied(script) as rig:
+        client = await rig.client()
+        client.write(request(b"/", b"connection: close"))
+        await client.head()
+        await stands_still(lambda: sent)
+        assert 0 < sent < UNDERWAY_BYTES
+        (exchange,) = rig.proxy._live
+        assert exchange.connection is not None
+        assert 0 < exchange.connection._buffered_bytes < HELD_BYTES
+        got = 0
+        most = 0
+        while data := await client.reader.read(2**18):
+            got += len(data)
+            most = max(most, sent - got)
+        assert got >= SIZE_BYTES
+        assert most < UNDERWAY_BYTES
+
+
+async def test_a_slow_backend_makes_the_visitor_wait() -> None:
+    go = asyncio.Event()
+    got = 0
+
+    async def script(wire: Wire) -> None:
+        nonlocal got
+        await wire.head()
+        await go.wait()
+        while got < SIZE_BYTES:
+            got += len(await wire.reader.read(2**18))
+        await wire.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    async with proxied(script) as rig:
+        client = await rig.client()
+        sent = 0
+
+        async def upload() -> None:
+            nonlocal sent
+            await client.send(request(b"/", b"content-length: %d" % SIZE_BYTES, method=b"POST"))
+            for _ in range(SIZE_BYTES // 2**18):
+                await client.send(b"x" * 2**18)
+                sent += 2**18
+
+        uploading = asyncio.create_task(upload())
+        await stands_still(lambda: sent)
+        assert 0 < sent < UNDERWAY_BYTES
+        (exchange,) = rig.proxy._live
+        assert exchange.connection is not None
+        assert exchange.connection._transport is not None
+        assert 0 < exchange.connection._transport.get_write_buffer_size() < HELD_BYTES
+        go.set()
+        await uploading
+        assert (await client.head()).startswith(b"HTTP/1.1 200")
+        assert got == SIZE_BYTES
+
+
+async def stands_still(count: Any) -> None:
+    """Until a count has not moved for a while."""
+    before = -1
+    while count() != before:
+        before = count()
+        await asyncio.sleep(0.2)
+
+
+async def test_a_slow_visitor_holds_no_connection_once_the_answer_is_here() -> None:
+    """And a slow reader's silence is not taken for the backend's."""
+    size = 300_000
+
+    async def script(wire: Wire) -> None:
+        while await wire.head():
+            await wire.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + b"x" * size)
+
+    def slow(proxy: Proxy) -> Any:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            async def sleepy(message: Any) -> None:
+                if message["type"] == "http.response.body":
+                    await asyncio.sleep(0.3)
+                await send(message)
+
+            await proxy(scope, receive, sleepy)
+
+        return app
+
+    async with proxied(script, app=slow, read_timeout_seconds=0.1) as rig:
+        client = await rig.client()
+        client.write(request())
+        await client.head()
+        assert len(await client.exactly(size)) == size
+        await rig.settled(lambda: rig.proxy.pool.idle == 1)
+        assert rig.facts.failures == []

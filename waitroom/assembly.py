@@ -1,0 +1,229 @@
+"""The only place where the parts meet: settings become a gateway process or the admin listener, and start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import uvicorn
+
+from . import logs
+from .admin.api import make_app
+from .admin.verbs import Verbs
+from .beat import Beat
+from .gateway.app import build_gate
+from .gateway.protocol import ProtocolLimits, protocol_class
+from .proxy.app import Proxy, ProxyOptions
+from .store.connect import open_store
+from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from .metrics import Metrics
+    from .settings import GatewaySettings, Settings
+    from .store.redis import RedisStore
+
+SAY_FAILURE_SECONDS: Final = 1.0
+"""A kind of backend failure is written to the log no more often than that; the metric counts each."""
+
+
+class Part(Protocol):
+    """What a process serves: an ASGI app with a beginning and an end."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def reload(self, settings: Settings) -> None:
+        """Take over what may change without a restart; raises `WaitroomError` and then stays as it was."""
+        ...
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]: ...
+
+
+def server_config(app: Part, settings: Settings, metrics: Metrics) -> uvicorn.Config:
+    """Return how uvicorn serves `app`: our protocol, nothing added, nothing logged, nobody believed."""
+    gateway = settings.gateway
+    limits = ProtocolLimits(
+        first_byte_seconds=gateway.header_seconds,
+        header_seconds=gateway.header_seconds,
+        body_rate_bytes_per_second=gateway.body_rate_bytes_per_second,
+        body_grace_seconds=gateway.body_grace_seconds,
+    )
+    return uvicorn.Config(
+        app,
+        http=protocol_class(limits, metrics.refused),
+        ws="none",
+        interface="asgi3",
+        lifespan="off",
+        date_header=False,
+        server_header=False,
+        access_log=False,
+        proxy_headers=False,
+        log_config=None,
+        backlog=2_048,
+        timeout_keep_alive=gateway.keep_alive_seconds,  # type: ignore[arg-type]  # it is only given to call_later
+        timeout_graceful_shutdown=gateway.drain_seconds,  # type: ignore[arg-type]  # and this to wait_for
+    )
+
+
+class Backend:
+    """Tells metrics of what the proxy did, and the log of failures. A `ProxyObserver`."""
+
+    def __init__(self, metrics: Metrics, log: logs.Log, clock: Callable[[], float]) -> None:
+        self.request_finished = metrics.request_finished
+        self.request_repeated = metrics.request_repeated
+        self.connections_changed = metrics.connections_changed
+        self.connection_awaited = metrics.connection_awaited
+        self.tunnels_changed = metrics.tunnels_changed
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+        self._said: dict[str, float] = {}
+
+    def backend_failed(self, kind: str, reason: str) -> None:
+        self._metrics.backend_failed(kind, reason)
+        now = self._clock()
+        if now >= self._said.get(kind, now):
+            self._said[kind] = now + SAY_FAILURE_SECONDS
+            self._log.warning("backend_failed", kind=kind, reason=reason)
+
+
+def proxy_options(gateway: GatewaySettings) -> ProxyOptions:
+    """Return what the proxy is told of the settings."""
+    return ProxyOptions(
+        backend=gateway.backend,
+        host_header=gateway.host_header,
+        connect_timeout_seconds=gateway.connect_timeout_seconds,
+        read_timeout_seconds=gateway.read_timeout_seconds,
+        idle_timeout_seconds=gateway.idle_timeout_seconds,
+        pool_size=gateway.pool_size,
+        pool_wait_seconds=gateway.pool_wait_seconds,
+        body_limit_bytes=gateway.body_limit,
+        ca_file=None if gateway.backend_ca_file is None else str(gateway.backend_ca_file),
+    )
+
+
+class Gateway:
+    """One gateway process: the gate in front of the site, and the beat. Start and use it in one event loop."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, store: RedisStore) -> None:
+        self.store = store
+        self.metrics = metrics
+        self._log = logs.logger("gateway")
+        self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"))
+        self._beating: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._options = proxy_options(settings.gateway)
+        self._proxy = self._make_proxy(self._options)
+        self._take(settings)
+
+    def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> Awaitable[None]:
+        return self._gate(scope, receive, send)
+
+    async def start(self) -> None:
+        """Beat once, so that the store's clock and its rooms are known before the first visitor comes; then go on."""
+        await self._beat.once()
+        self._beating = asyncio.create_task(self._beat.run())
+
+    async def stop(self) -> None:
+        await _ended(self._beating, *self._retiring)
+        await self._proxy.aclose()
+        await self.store.aclose()
+        self.metrics.flush()
+
+    async def reload(self, settings: Settings) -> None:
+        """Take over rooms, keys, proxies, backend. Requests in flight end as they began."""
+        options = proxy_options(settings.gateway)
+        old = self._proxy
+        if options != self._options:
+            self._proxy = self._make_proxy(options)
+            self._options = options
+        self.store.rooms = settings.rooms
+        self._take(settings)
+        if old is not self._proxy:
+            retiring = asyncio.create_task(_retire(old, settings.gateway.drain_seconds))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+
+    def _take(self, settings: Settings) -> None:
+        tokens = Tokens([key.get_secret_value() for key in settings.keys.signing])
+        self._names = tuple(room.name for room in settings.rooms)
+        self._gate = build_gate(settings, self.store, tokens, self._proxy, self.metrics, self._log)
+
+    def _make_proxy(self, options: ProxyOptions) -> Proxy:
+        loop_time = asyncio.get_running_loop().time
+        return Proxy(options, Backend(self.metrics, logs.logger("proxy"), loop_time))
+
+
+async def _ended(*tasks: asyncio.Task[None] | None) -> None:
+    """Cancel the tasks there are and wait for their end."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    for task in running:
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _retire(proxy: Proxy, seconds: float) -> None:
+    """Close a proxy that new requests no longer come to, when those in flight have had their time."""
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await proxy.aclose()
+
+
+def build_gateway(settings: Settings, metrics: Metrics) -> Gateway:
+    """Return a gateway process of resolved `settings`: keys given, store a URL. Call it in the event loop."""
+    store = open_store(settings.store.url, settings.rooms, deadline_ms=settings.store.deadline_ms, observer=metrics)
+    return Gateway(settings, metrics, store)
+
+
+class Admin:
+    """The admin listener's process. It beats too: while the gateways are busy with a crowd, it is not."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, store: RedisStore) -> None:
+        self.store = store
+        log = logs.logger("admin")
+        verbs = Verbs(store, lambda: self._names, metrics, log)
+        self._app = make_app(verbs, metrics, log, token=lambda: self._token, host=settings.admin.host)
+        self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"))
+        self._beating: asyncio.Task[None] | None = None
+        self._take(settings)
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        return self._app(scope, receive, send)
+
+    async def start(self) -> None:
+        """Beat once, so that the rooms are known before the first operator asks; then go on."""
+        await self._beat.once()
+        self._beating = asyncio.create_task(self._beat.run())
+
+    async def stop(self) -> None:
+        await _ended(self._beating)
+        await self.store.aclose()
+
+    async def reload(self, settings: Settings) -> None:
+        self.store.rooms = settings.rooms
+        self._take(settings)
+
+    def _take(self, settings: Settings) -> None:
+        assert settings.admin.token is not None, "the supervisor fills in the token"
+        self._token = settings.admin.token.get_secret_value()
+        self._names = tuple(room.name for room in settings.rooms)
+
+
+def build_admin(settings: Settings, metrics: Metrics) -> Admin:
+    """Return the admin listener of resolved `settings`: token given, store a URL."""
+    store = open_store(
+        settings.store.url, settings.rooms, deadline_ms=max(1_000, settings.store.deadline_ms), observer=metrics
+    )
+    return Admin(settings, metrics, store)

@@ -1,0 +1,63 @@
+"""How values of settings are written for people and for programs; secrets stay hidden."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import ByteSize, SecretStr
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+HIDDEN = "********"
+
+
+def as_text(value: Any) -> str:
+    """Write a value on one line; what is not set is "none"."""
+    if value is None or value in ("", (), []):
+        return "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(as_text(entry) for entry in value)
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    if isinstance(value, ByteSize):
+        return value.human_readable().replace(".0", "")
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def as_json(value: Any) -> Any:
+    """Return what JSON can hold of a value."""
+    if isinstance(value, list | tuple):
+        return [as_json(entry) for entry in value]
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    if isinstance(value, enum.Enum):
+        return value.value
+    return value if value is None or isinstance(value, int | float | str) else str(value)
+
+
+def without_password(url: str) -> str:
+    """Hide the password of a URL, and what its query may hold."""
+    parts = urlsplit(url)
+    before, at, host = parts.netloc.rpartition("@")
+    user, colon, _ = before.partition(":")
+    netloc = f"{user}:{HIDDEN}@{host}" if at and colon else parts.netloc
+    return parts._replace(netloc=netloc, query=HIDDEN if parts.query else "").geturl()
+
+
+def default_text(field: FieldInfo) -> str:
+    """Write the default of a setting."""
+    if field.is_required() or field.default == "":
+        return "required"
+    return as_text(field.default)
+
+
+def plain(sentence: str) -> str:
+    """Take the marks of documentation off a sentence."""
+    return sentence.replace("`", "")

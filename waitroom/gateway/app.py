@@ -1,0 +1,86 @@
+"""What visitors meet, put together: Waitroom's own routes under the prefix, the gate around everything else."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from waitroom.domain.routing import Router
+
+from .desk import Desk
+from .gate import Gate
+from .health import Health
+from .page import WaitingPage, plain_problem
+from .queue import QueueEndpoints, answer
+from .visitor import make_visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+    from waitroom.logs import Log
+    from waitroom.metrics import Metrics
+    from waitroom.settings import Settings
+    from waitroom.store.base import Store
+    from waitroom.tokens import Tokens
+
+_NEW_VISITOR: Final = partial(make_visitor, os.urandom)
+_NEW_NONCE: Final = partial(secrets.token_urlsafe, 18)
+_DETAILS: Final = {
+    404: "Nothing is here. Waitroom keeps this part of the site for itself.",
+    405: "This address does not take that method.",
+}
+
+
+def build_gate(
+    settings: Settings,
+    store: Store,
+    tokens: Tokens,
+    site: ASGIApp,
+    metrics: Metrics,
+    log: Log,
+    *,
+    new_visitor: Callable[[], str] = _NEW_VISITOR,
+    new_nonce: Callable[[], str] = _NEW_NONCE,
+) -> Gate:
+    """Return the gate in front of `site`. After a reload, build another and let it take the place of the old one."""
+    desk = Desk(settings.gateway, store, tokens, metrics, log, new_visitor)
+    rooms = [room.name for room in settings.rooms]
+    own = own_routes(settings.gateway.prefix, QueueEndpoints(desk), Health(store, rooms))
+    return Gate(desk, Router(settings.rooms), WaitingPage(new_nonce), site=site, own=own)
+
+
+def own_routes(prefix: str, queue: QueueEndpoints, health: Health) -> Starlette:
+    """Return the app of everything under `prefix`; what it does not know is 404 and never proxied."""
+    routes = [
+        Route(f"{prefix}/livez", health.live),
+        Route(f"{prefix}/readyz", health.ready),
+        Route(f"{prefix}/{{room}}/me", queue.me),
+        Route(f"{prefix}/{{room}}/join", queue.join, methods=["POST"]),
+        Route(f"{prefix}/{{room}}/leave", queue.leave, methods=["POST"]),
+        Route(f"{prefix}/{{room}}/queue.json", queue.snapshot),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _told})
+    # A redirect would be built from the Host header, which is the visitor's.
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    phrase = HTTPStatus(status).phrase
+    body, headers = plain_problem(status, phrase, _DETAILS.get(status, phrase))
+    allowed = (error.headers or {}).get("Allow") if isinstance(error, HTTPException) else None
+    if allowed:
+        headers.append((b"allow", allowed.encode("latin-1")))
+    return answer(status, body, headers)

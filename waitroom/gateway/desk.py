@@ -1,0 +1,374 @@
+"""The desk: what a visitor proves → what the store answers → the cookies and the facts they get.
+
+The gate and Waitroom's own endpoints both stand behind it, so that a place is the same wherever it is asked for. It
+answers alone while the store is away, and keeps the three things a process must remember for that: since when, the
+last provisional score, and which passes it renewed lately.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from waitroom.domain.claims import QUEUE_TOKEN_SECONDS, PassClaims, QueueClaims
+from waitroom.domain.estimate import poll_after_seconds, speed_per_minute, wait_range
+from waitroom.domain.room import Mode
+from waitroom.domain.visit import Answer, Visit
+from waitroom.errors import StoreUnavailable, TokenRejected
+from waitroom.store.base import Purpose
+
+from .visitor import (
+    PASS,
+    QUEUE,
+    Asked,
+    Header,
+    TrustedProxies,
+    cookie_name,
+    find_origin,
+    read_headers,
+    set_cookie,
+    texts_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+    from waitroom.logs import Log
+    from waitroom.metrics import Metrics
+    from waitroom.settings import GatewaySettings
+    from waitroom.store.base import RoomRecord, Store
+    from waitroom.tokens import Tokens
+
+PASS_GRACE_SECONDS: Final = 3_600
+"""How long after its session's end a pass is kept and, while the store is away, honoured."""
+_REMEMBERED_RENEWALS: Final = 16_384
+
+
+@dataclass(slots=True)
+class Proofs:
+    """What a visitor can prove in one room."""
+
+    room: str
+    secure: bool
+    queue: QueueClaims | None = None
+    pass_: PassClaims | None = None
+    by_header: bool = False
+    """They asked by Authorization, so answers carry tokens in headers too."""
+    carried: frozenset[str] = frozenset()
+    """Kinds of which a cookie came, valid or not."""
+    rejected: frozenset[str] = frozenset()
+    """Kinds of which no cookie that came was valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a visitor may know of their place; the JSON of `me`, and what the page shows."""
+
+    room: str
+    state: str
+    """new, waiting, called, active, closed, off or reconnecting."""
+    view: str
+    """Which page that is: the state, or paused or recovering while waiting."""
+    mode: str
+    position: int
+    """1 is next; 0 when not waiting or not known."""
+    ahead: int
+    wait: dict[str, int | None] | None
+    """low_minutes and high_minutes (None: open), or None when nobody can say."""
+    admitted_last_minute: int
+    poll_after_seconds: int
+    claim_seconds_left: int
+    recovering: bool
+    generation: str
+    score_us: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Desk:
+    """Answers for all rooms of one gateway process."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        store: Store,
+        tokens: Tokens,
+        metrics: Metrics,
+        log: Log,
+        new_visitor: Callable[[], str],
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.tokens = tokens
+        self.metrics = metrics
+        self.log = log
+        self.new_visitor = new_visitor
+        self.trusted = TrustedProxies(settings.trusted_proxies)
+        self.always_secure = settings.cookie_secure == "always"
+        self._away_since_ms: int | None = None
+        self._last_provisional_us = 0
+        self._flights: dict[tuple[str, str], asyncio.Task[PassClaims | None]] = {}
+        self._renewed: dict[tuple[str, str], PassClaims] = {}
+
+    # Reading.
+
+    def read(self, scope: MutableMapping[str, Any]) -> tuple[Asked, str]:
+        """Return what the request's headers say, and the scheme that the visitor used."""
+        client = scope.get("client")
+        peer: str = client[0] if client else ""
+        scheme: str = scope["scheme"]
+        asked = read_headers(scope["headers"], trusted=peer in self.trusted)
+        if asked.forwarding:
+            scheme = find_origin(peer, scheme, asked.forwarding, self.trusted).scheme
+        return asked, scheme
+
+    def find_pass(self, asked: Asked, room: str, scheme: str) -> Proofs:
+        """Read the pass alone; the first valid one counts. A queue token is for `find_place`."""
+        proofs = Proofs(room, self.always_secure or scheme == "https", by_header=bool(asked.token))
+        if not asked.own_cookies and not asked.token:
+            return proofs
+        for text in texts_of(asked, PASS, room, secure=proofs.secure):
+            try:
+                proofs.pass_ = self.tokens.read_pass(text, room)
+            except TokenRejected as rejection:
+                self.metrics.token_rejected(rejection.kind)
+                proofs.rejected |= {PASS}
+            else:
+                proofs.rejected -= {PASS}
+                break
+        return proofs
+
+    def find_place(self, asked: Asked, proofs: Proofs) -> Proofs:
+        """Read the queue token as well, and which cookies came."""
+        if not asked.own_cookies and not asked.token:
+            return proofs
+        now_ms = self.store.now_ms()
+        for text in texts_of(asked, QUEUE, proofs.room, secure=proofs.secure):
+            try:
+                proofs.queue = self.tokens.read_queue(text, proofs.room, now_ms)
+            except TokenRejected as rejection:
+                self.metrics.token_rejected(rejection.kind)
+                proofs.rejected |= {QUEUE}
+            else:
+                proofs.rejected -= {QUEUE}
+                break
+        for kind in (QUEUE, PASS):
+            start = cookie_name(kind, proofs.room, secure=proofs.secure).encode("ascii") + b"="
+            if any(pair.startswith(start) for pair in asked.own_cookies):
+                proofs.carried |= {kind}
+        return proofs
+
+    # Asking the store.
+
+    async def enter(self, record: RoomRecord, proofs: Proofs, purpose: Purpose) -> Visit:
+        """Return the store's answer, or the one that the room's `on_store_loss` gives while the store is away."""
+        known = proofs.queue or proofs.pass_
+        visitor = known.visitor if known else self.new_visitor()
+        try:
+            visit = await self.store.enter(record.room.name, visitor, claims=proofs.queue, purpose=purpose)
+        except StoreUnavailable as error:
+            self._away(error)
+            return self._alone(record, visitor, proofs, purpose)
+        self._back()
+        if visit.answer is Answer.ADMITTED and visit.score_us and purpose is not Purpose.LOOK:
+            self.metrics.wait_seconds(record.room.name, max(0.0, visit.now_ms / 1000 - visit.score_us / 1_000_000))
+        return visit
+
+    def _alone(self, record: RoomRecord, visitor: str, proofs: Proofs, purpose: Purpose) -> Visit:
+        room, now_ms = record.room, self.store.now_ms()
+        score_us, session_end_ms = 0, 0
+        if room.mode is Mode.CLOSED:
+            answer = Answer.CLOSED
+        elif room.on_store_loss == "admit" and room.mode is Mode.ON and purpose is not Purpose.LOOK:
+            answer = Answer.ADMITTED
+            session_end_ms = now_ms + room.session_seconds * 1000
+            self.metrics.provisional(room.name)
+        elif proofs.queue is not None:
+            answer, score_us = Answer.WAITING, proofs.queue.score_us
+        elif purpose is Purpose.DIRECT:
+            answer = Answer.REFUSED
+        else:
+            answer = Answer.WAITING
+            score_us = self._last_provisional_us = max(self._last_provisional_us + 1, now_ms * 1000)
+            self.metrics.provisional(room.name)
+        return Visit(
+            answer, visitor, now_ms, "", record.epoch, score_us, session_end_ms=session_end_ms, provisional=True
+        )
+
+    async def renew(self, claims: PassClaims, refresh_ms: int) -> PassClaims | None:
+        """Return a fresh pass in place of a stale one, or None when the session is over.
+
+        One call at a time for each visitor, and none while a pass renewed lately is fresh: browsers send many
+        requests at once, all with the old cookie. Raises `StoreUnavailable`.
+        """
+        key = claims.room, claims.visitor
+        lately = self._renewed.get(key)
+        if lately is not None and lately.fresh(self.store.now_ms(), refresh_ms):
+            return lately
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = asyncio.ensure_future(self._renew(claims))
+            flight.add_done_callback(lambda done: self._landed(key, done))
+        return await asyncio.shield(flight)
+
+    async def _renew(self, claims: PassClaims) -> PassClaims | None:
+        try:
+            renewal = await self.store.renew(claims.room, claims)
+        except StoreUnavailable as error:
+            self._away(error)
+            raise
+        self._back()
+        if not renewal.active:
+            return None
+        return PassClaims(claims.room, claims.visitor, renewal.now_ms, renewal.session_end_ms, renewal.generation)
+
+    def _landed(self, key: tuple[str, str], flight: asyncio.Task[PassClaims | None]) -> None:
+        self._flights.pop(key, None)
+        if flight.cancelled() or flight.exception() is not None:
+            return
+        renewed = flight.result()
+        if renewed is None:
+            self._renewed.pop(key, None)
+            return
+        if len(self._renewed) >= _REMEMBERED_RENEWALS:
+            self._renewed.clear()
+        self._renewed[key] = renewed
+
+    def honours(self, claims: PassClaims) -> bool:
+        """Whether a pass that cannot be renewed because the store is away still opens the door.
+
+        Yes, unless its session was over long before the store went away.
+        """
+        since_ms = self._away_since_ms if self._away_since_ms is not None else self.store.now_ms()
+        return claims.session_end_ms + PASS_GRACE_SECONDS * 1000 > since_ms
+
+    async def leave(self, proofs: Proofs) -> bool:
+        """Give up the place or the session; raises `StoreUnavailable`. True when there was one."""
+        left = False
+        if proofs.pass_ is not None:
+            left = await self.release(proofs.pass_)
+        for visitor in {claims.visitor for claims in (proofs.queue, proofs.pass_) if claims is not None}:
+            left = await self.store.leave(proofs.room, visitor) or left
+        return left
+
+    async def release(self, claims: PassClaims) -> bool:
+        """End a session; raises `StoreUnavailable`. True when it was active."""
+        self._renewed.pop((claims.room, claims.visitor), None)
+        return await self.store.release(claims.room, claims.visitor, generation=claims.generation)
+
+    def _away(self, error: StoreUnavailable) -> None:
+        if self._away_since_ms is None:
+            self._away_since_ms = self.store.now_ms()
+            self.log.warning("store_away", reason=error.reason)
+
+    def _back(self) -> None:
+        if self._away_since_ms is not None:
+            away_ms, self._away_since_ms = self.store.now_ms() - self._away_since_ms, None
+            self.log.info("store_back", away_seconds=round(away_ms / 1000, 3))
+
+    # Answering.
+
+    def place_of(self, visit: Visit, proofs: Proofs) -> QueueClaims | None:
+        """Return the claims of the place that `visit` tells of."""
+        if visit.provisional and proofs.queue is not None:
+            return proofs.queue
+        if visit.answer not in {Answer.WAITING, Answer.CALLED} or not visit.score_us:
+            return None
+        return QueueClaims(
+            proofs.room, visit.visitor, visit.score_us, visit.epoch, visit.generation, provisional=visit.provisional
+        )
+
+    def place_headers(self, visit: Visit, proofs: Proofs) -> list[Header]:
+        """Return the cookies for somebody who is not let in: the place if it changed, and none that are worthless."""
+        place = self.place_of(visit, proofs)
+        headers = []
+        if place is not None:
+            text = self.tokens.sign_queue(place)
+            if place != proofs.queue:
+                left_seconds = place.score_us // 1_000_000 + QUEUE_TOKEN_SECONDS - visit.now_ms // 1000
+                headers.append(self._cookie(QUEUE, proofs, text, max(1, left_seconds)))
+            if PASS in proofs.carried:
+                headers.append(self._no_cookie(PASS, proofs))
+            if proofs.by_header:
+                headers.append((b"waitroom-token", text.encode("ascii")))
+        else:
+            headers += [self._no_cookie(kind, proofs) for kind in sorted(proofs.rejected & proofs.carried)]
+        return headers
+
+    def admission_headers(self, visit: Visit, proofs: Proofs) -> tuple[PassClaims, list[Header]]:
+        """Return the pass of somebody who is let in, and the headers that bring it."""
+        claims = PassClaims(
+            proofs.room, visit.visitor, visit.now_ms, visit.session_end_ms, visit.generation, visit.provisional
+        )
+        headers = self.pass_headers(claims, proofs)
+        if QUEUE in proofs.carried:
+            headers.append(self._no_cookie(QUEUE, proofs))
+        return claims, headers
+
+    def pass_headers(self, claims: PassClaims, proofs: Proofs) -> list[Header]:
+        """Return the headers that bring a pass."""
+        text = self.tokens.sign_pass(claims)
+        left_seconds = (claims.session_end_ms - claims.issued_ms) // 1000 + PASS_GRACE_SECONDS
+        headers = [self._cookie(PASS, proofs, text, left_seconds)]
+        if proofs.by_header:
+            headers.append((b"waitroom-pass", text.encode("ascii")))
+        return headers
+
+    def farewell_headers(self, proofs: Proofs) -> list[Header]:
+        """Return the cookies for somebody who is done: none left."""
+        return [self._no_cookie(kind, proofs) for kind in (QUEUE, PASS)]
+
+    def _cookie(self, kind: str, proofs: Proofs, text: str, max_age_seconds: int) -> Header:
+        name = cookie_name(kind, proofs.room, secure=proofs.secure)
+        return set_cookie(name, text, max_age_seconds=max_age_seconds, secure=proofs.secure)
+
+    def _no_cookie(self, kind: str, proofs: Proofs) -> Header:
+        return self._cookie(kind, proofs, "", 0)
+
+    def standing(self, record: RoomRecord, visit: Visit | None, *, active: bool = False) -> Standing:
+        """Return what a visitor may know. Without a visit: of somebody unknown, or of a pass holder (`active`)."""
+        room = record.room
+        census = self.store.last_census(room.name)
+        recovering = census is not None and census.recovering_ms > 0
+        speed = None if recovering else speed_per_minute(room, census)
+        state = "active" if active else _state(visit)
+        position = visit.position if visit is not None and state == "waiting" else 0
+        waited = wait_range(position, speed)
+        view = state
+        if state == "waiting" and room.mode is Mode.PAUSED:
+            view = "paused"
+        elif state == "waiting" and recovering:
+            view = "recovering"
+        return Standing(
+            room=room.name,
+            state=state,
+            view=view,
+            mode=room.mode.value,
+            position=position,
+            ahead=max(0, position - 1),
+            wait=None if waited is None else {"low_minutes": waited[0], "high_minutes": waited[1]},
+            admitted_last_minute=0 if census is None else census.entries,
+            poll_after_seconds=poll_after_seconds(position, speed, room.mode)
+            if state in {"waiting", "called", "closed"}
+            else 5,
+            claim_seconds_left=0 if visit is None else visit.claim_left_ms // 1000,
+            recovering=recovering,
+            generation=visit.generation if visit is not None else "",
+            score_us=visit.score_us if visit is not None and state != "active" else 0,
+        )
+
+
+def _state(visit: Visit | None) -> str:
+    if visit is None:
+        return "new"
+    match visit.answer:
+        case Answer.ADMITTED:
+            return "active"
+        case Answer.REFUSED:
+            return "reconnecting" if visit.provisional else "new"
+        case Answer.WAITING if visit.provisional:
+            return "reconnecting"
+        case _:
+            return visit.answer.value

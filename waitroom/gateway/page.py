@@ -1,0 +1,164 @@
+"""What waiting visitors get: the page for people, problem JSON for programs. All words of the page are here."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
+
+from waitroom.static_files import static_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .desk import Standing
+    from .visitor import Header
+
+ENGLISH: Final[dict[str, str]] = {
+    "waiting_title": "You are in line",
+    "waiting_lead": "Many people are here at once, so everybody enters in the order they came.",
+    "waiting_next": "You are next",
+    "called_title": "It is your turn",
+    "called_lead": "We are taking you to the shop. If nothing happens, use the button.",
+    "paused_title": "Entry is paused",
+    "paused_lead": "Nobody enters at the moment, and nobody loses their place. It goes on by itself.",
+    "closed_title": "Closed",
+    "closed_lead": "The shop does not let anybody in any more.",
+    "reconnecting_title": "Reconnecting",
+    "reconnecting_lead": "We cannot reach the line at the moment. Your place is safe: it counts from when you arrived.",
+    "recovering_title": "Restoring the line",
+    "recovering_lead": "We are putting everybody back in their old order. Your place is safe.",
+    "new_title": "Join the line",
+    "new_lead": "Go on to get your place.",
+    "place": "Your place",
+    "wait": "Estimated wait",
+    "wait_unknown": "not known yet",
+    "wait_0": "less than a minute",
+    "wait_1": "1 to 2 minutes",
+    "wait_2": "2 to 5 minutes",
+    "wait_5": "5 to 10 minutes",
+    "wait_10": "10 to 15 minutes",
+    "wait_15": "15 to 30 minutes",
+    "wait_30": "30 to 60 minutes",
+    "wait_60": "more than an hour",
+    "about": "about {n}",
+    "rate_one": "About one person enters each minute.",
+    "rate": "About {n} people enter each minute.",
+    "claim": "Your turn is kept for you for {n} seconds.",
+    "keep": "You can refresh or close this tab; your place is kept. Come back with the same browser.",
+    "check": "Check my place",
+    "enter": "Go to the shop",
+    "go_on": "Go on",
+    "stale": "We cannot reach the line right now. Your place is safe, and we keep trying.",
+    "no_cookies": "Your browser keeps no cookies for this site, so we cannot keep your place. Please allow them.",
+}
+VIEWS: Final = ("waiting", "called", "paused", "closed", "reconnecting", "recovering", "new")
+
+_EXACT_BELOW: Final = 1_000
+PROBLEM_TITLES: Final = {
+    "closed": "The room is closed",
+    "called": "It is your turn in a moment",
+    "reconnecting": "The queue cannot be reached at the moment",
+}
+
+
+class WaitingPage:
+    """Renders the page from its template, prepared once."""
+
+    def __init__(self, new_nonce: Callable[[], str], words: dict[str, str] = ENGLISH, language: str = "en") -> None:
+        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        environment.filters["said"] = said
+        environment.filters["rough"] = rough
+        self._template = environment.from_string(static_path("waiting/page.html").read_text(encoding="utf-8"))
+        self._new_nonce = new_nonce
+        self._words = words
+        self._spoken = htmlsafe_json_dumps({"lang": language, "words": words})
+        self._language = language
+        self._direction = "rtl" if language.partition("-")[0] in {"ar", "fa", "he", "ur"} else "ltr"
+
+    def render(self, standing: Standing, *, me: str, reload: bool) -> tuple[bytes, list[Header]]:
+        """Return the page and its headers. `reload`: the page came by GET, so loading it again is safe."""
+        nonce = self._new_nonce()
+        view = standing.view if standing.view in VIEWS else "new"
+        data = htmlsafe_json_dumps({"me": me, "reload": reload, "now": standing.as_json()})
+        html = self._template.render(
+            nonce=nonce,
+            lang=self._language,
+            dir=self._direction,
+            now=standing,
+            view=view,
+            w=self._words,
+            data=data,
+            spoken=self._spoken,
+        )
+        headers = [
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"cache-control", b"no-store"),
+            (b"content-security-policy", content_security_policy(nonce)),
+            (b"referrer-policy", b"same-origin"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        return html.encode(), headers
+
+
+def content_security_policy(nonce: str) -> bytes:
+    """Return the policy of the page: its own inline style and script, requests to its own origin, nothing else."""
+    return (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    ).encode("ascii")
+
+
+def said(number: int) -> str:
+    """Return a number as English writes it."""
+    return f"{number:,}"
+
+
+def rough(number: int) -> int:
+    """Return a number that people can take in: exact below 1,000, then two or three leading digits."""
+    if number < _EXACT_BELOW:
+        return number
+    step: int = 10 ** (len(str(number)) - 3)
+    return number - number % step
+
+
+def problem(standing: Standing, *, prefix: str) -> tuple[bytes, list[Header]]:
+    """Return RFC 9457 JSON about a request that has to wait, and its headers."""
+    title = PROBLEM_TITLES.get(standing.state, "Too many people at once")
+    document: dict[str, Any] = {
+        "type": f"urn:waitroom:{standing.view}",
+        "title": title,
+        "status": 429,
+        "detail": f"This needs a turn in the room {standing.room}. Join the queue, ask `me` when to come back, "
+        "and repeat the request when its state is called.",
+        "room": standing.room,
+        "state": standing.state,
+        "position": standing.position,
+        "poll_after_seconds": standing.poll_after_seconds,
+        "join": f"{prefix}/{standing.room}/join",
+        "me": f"{prefix}/{standing.room}/me",
+    }
+    if standing.state == "closed":
+        document["detail"] = f"Nobody joins or enters the room {standing.room} any more."
+    if standing.wait is not None:
+        document["wait_minutes"] = standing.wait
+    body, headers = json_body(document, media_type=b"application/problem+json")
+    headers.append((b"retry-after", str(standing.poll_after_seconds).encode("ascii")))
+    return body, headers
+
+
+def plain_problem(status: int, title: str, detail: str) -> tuple[bytes, list[Header]]:
+    """Return RFC 9457 JSON about a request that cannot be carried out."""
+    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return json_body(document, media_type=b"application/problem+json")
+
+
+def json_body(document: dict[str, Any], *, media_type: bytes = b"application/json") -> tuple[bytes, list[Header]]:
+    """Return JSON and the headers of an answer that nobody may keep."""
+    return json.dumps(document, separators=(",", ":")).encode(), [
+        (b"content-type", media_type),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]

@@ -1,0 +1,161 @@
+"""Waitroom's own endpoints of a room: one's own status, join, leave, and the shared snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+from waitroom.domain.room import Mode
+from waitroom.errors import RoomUnknown, StoreUnavailable
+from waitroom.store.base import Purpose
+
+from .page import json_body, plain_problem
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from waitroom.store.base import RoomRecord
+
+    from .desk import Desk, Proofs
+    from .visitor import Header
+
+STORE_RETRY_SECONDS = 2
+
+
+class QueueEndpoints:
+    """`me`, `join`, `leave` and `queue.json` of every room."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def me(self, request: Request) -> Response:
+        """Say where the visitor stands. Never lets in; who brings no token hears `new` and gets no place."""
+        record = self._record(request)
+        if record is None:
+            return unknown_room()
+        proofs = self._proofs(request, record)
+        if proofs.queue is None:
+            if proofs.pass_ is None:
+                return self._unplaced(record)
+            if proofs.pass_.fresh(self._desk.store.now_ms(), record.room.refresh_seconds * 1000):
+                return self._active(record)
+        return await self._look(record, proofs)
+
+    async def join(self, request: Request) -> Response:
+        """Give a place, or say where the visitor stands already. The token is in the answer."""
+        record = self._record(request)
+        if record is None:
+            return unknown_room()
+        proofs = self._proofs(request, record)
+        if not same_site(request, by_header=proofs.by_header):
+            return cross_site()
+        if record.room.mode is Mode.OFF:
+            return self._unplaced(record)
+        if proofs.pass_ is not None and proofs.pass_.fresh(
+            self._desk.store.now_ms(), record.room.refresh_seconds * 1000
+        ):
+            return self._active(record)
+        return await self._look(record, proofs, with_token=True)
+
+    async def leave(self, request: Request) -> Response:
+        """Give up the place or the session."""
+        record = self._record(request)
+        if record is None:
+            return unknown_room()
+        proofs = self._proofs(request, record)
+        if not same_site(request, by_header=proofs.by_header):
+            return cross_site()
+        try:
+            left = await self._desk.leave(proofs)
+        except StoreUnavailable:
+            body, headers = plain_problem(
+                503, "The queue cannot be reached at the moment", "Nothing was changed; try again."
+            )
+            headers.append((b"retry-after", str(STORE_RETRY_SECONDS).encode("ascii")))
+            return answer(503, body, headers)
+        body, headers = json_body({"room": record.room.name, "left": left})
+        return answer(200, body, headers + self._desk.farewell_headers(proofs))
+
+    async def snapshot(self, request: Request) -> Response:
+        """Serve the document that is the same for all."""
+        record = self._record(request)
+        if record is None:
+            return unknown_room()
+        try:
+            document = await self._desk.store.snapshot(record.room.name)
+        except StoreUnavailable:
+            document = b""
+        if not document:
+            return answer(*_problem(503, "No snapshot yet", "The room has not been counted yet; try again."))
+        return answer(200, document, [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=1")])
+
+    def _record(self, request: Request) -> RoomRecord | None:
+        try:
+            return self._desk.store.record(request.path_params["room"])
+        except RoomUnknown:
+            return None
+
+    def _proofs(self, request: Request, record: RoomRecord) -> Proofs:
+        asked, scheme = self._desk.read(request.scope)
+        return self._desk.find_place(asked, self._desk.find_pass(asked, record.room.name, scheme))
+
+    def _unplaced(self, record: RoomRecord) -> Response:
+        standing = self._desk.standing(record, None).as_json()
+        if record.room.mode in {Mode.OFF, Mode.CLOSED}:
+            standing |= {"state": record.room.mode.value, "view": record.room.mode.value}
+        return answer(200, *json_body(standing))
+
+    def _active(self, record: RoomRecord) -> Response:
+        return answer(200, *json_body(self._desk.standing(record, None, active=True).as_json()))
+
+    async def _look(self, record: RoomRecord, proofs: Proofs, *, with_token: bool = False) -> Response:
+        visit = await self._desk.enter(record, proofs, Purpose.LOOK)
+        document: dict[str, Any] = self._desk.standing(record, visit).as_json()
+        place = self._desk.place_of(visit, proofs)
+        if with_token and place is not None:
+            document["token"] = self._desk.tokens.sign_queue(place)
+        body, headers = json_body(document)
+        return answer(200, body, headers + self._desk.place_headers(visit, proofs))
+
+
+def same_site(request: Request, *, by_header: bool) -> bool:
+    """Whether a request that changes something may have come from where it says.
+
+    Who proves it by Authorization was not sent here by another site's page. Browsers say where a request began; where
+    they do not, its `Origin` must be the host asked; programs that are no browsers say neither, and bring no cookies
+    of somebody else.
+    """
+    if by_header:
+        return True
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("origin")
+    if origin is None:
+        return True
+    try:
+        said = urlsplit(origin)
+    except ValueError:
+        return False
+    return said.scheme in {"http", "https"} and said.netloc.lower() == request.headers.get("host", "").lower()
+
+
+def unknown_room() -> Response:
+    return answer(*_problem(404, "No such room", "There is no room of that name."))
+
+
+def cross_site() -> Response:
+    return answer(*_problem(403, "Refused", "Another site may not ask for this on a visitor's behalf."))
+
+
+def _problem(status: int, title: str, detail: str) -> tuple[int, bytes, list[Header]]:
+    return status, *plain_problem(status, title, detail)
+
+
+def answer(status: int, body: bytes, headers: list[Header]) -> Response:
+    """Return a response with exactly these headers and its length."""
+    response = Response(body, status)
+    response.raw_headers = [*headers, (b"content-length", str(len(body)).encode("ascii"))]
+    return response

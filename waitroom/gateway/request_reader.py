@@ -1,0 +1,159 @@
+"""llhttp under our limits: the bytes of a connection in, one request after another out, or why not.
+
+**Sizes.** The parser reports a field when it is whole, and chunk extensions and empty lines never. So a head is
+measured by its fields, and beside that the raw bytes are counted which brought neither a part of a body nor the end
+of a request.
+
+**Upgrades.** llhttp stops at any `Upgrade` and takes the body for bytes of the new protocol. A WebSocket request ends
+the reading: what follows it is given back. Any other is parsed again without its `Upgrade` field, so that its body
+stays a body.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import httptools
+
+from waitroom.gateway.refusals import RequestRefused
+from waitroom.gateway.request_head import WATCHED, checked_head
+from waitroom.logs import logger
+
+if TYPE_CHECKING:
+    from waitroom.gateway.protocol import ProtocolLimits
+    from waitroom.gateway.request_head import RequestHead
+
+log = logger("protocol")
+
+
+class Requests(Protocol):
+    """Who is told of each request while it is read: its head, the pieces of its body, its end."""
+
+    def request_came(self, head: RequestHead) -> None: ...
+
+    def body_came(self, body: bytes) -> None: ...
+
+    def request_ended(self) -> None: ...
+
+
+class RequestReader:
+    """Reads the requests of one connection."""
+
+    def __init__(self, requests: Requests, limits: ProtocolLimits) -> None:
+        self._requests = requests
+        self._limits = limits
+        self._parser = self._new_parser()
+        self.in_head = False
+        """Whether a head has begun and is not whole yet."""
+        self._in_body = False
+        self._parse_again = False
+        self._head_bytes = 0  # of the head being parsed, as far as the parser has reported it
+        self._loose_bytes = 0  # raw bytes since a head was whole, a part of a body came or a request ended
+        self._moved = False  # one of the last two has happened in the bytes at hand
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # what follows the last request is not read
+        return parser
+
+    def close(self) -> None:
+        """No more will be read."""
+        self._parser = None  # type: ignore[assignment]  # it holds bound methods of ours: break the circle
+
+    def feed(self, data: bytes) -> bytes:
+        """Read on, and give back what follows a WebSocket request. Raises RequestRefused; then nothing may follow."""
+        rest = self._parse(data)
+        while rest is not None and self._parse_again:
+            self._parse_again = False
+            self._parser = self._new_parser()
+            self._parse(self._head_without_upgrade)
+            rest = self._parse(rest)
+        if self._moved:
+            self._moved = False
+            self._loose_bytes = 0
+        else:
+            self._loose_bytes += len(data)
+            if self._loose_bytes > self._limits.header_bytes:
+                raise RequestRefused("trailer_size" if self._in_body else "header_size")
+        return b"" if rest is None else bytes(rest)
+
+    def _parse(self, data: bytes | memoryview) -> memoryview | None:
+        """What follows a request that asks for an upgrade; None if there was none."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return memoryview(data)[upgrade.args[0] :]
+        except httptools.HttpParserError as error:
+            raise _refusal_of(error) from None
+        return None
+
+    # From the parser. What these raise comes out of feed_data as the context of an HttpParserError.
+
+    def on_message_begin(self) -> None:
+        self.in_head = True
+        self._head_bytes = 0
+        self._watched: list[tuple[bytes, bytes]] = []
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        if len(self._target) > self._limits.request_line_bytes:
+            raise RequestRefused("request_line_size")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.in_head:
+            return  # a trailer: never to be merged into the headers, and of no use here
+        limits = self._limits
+        size = len(name) + len(value) + 4
+        self._head_bytes += size
+        if size > limits.header_line_bytes:
+            raise RequestRefused("header_line_size")
+        if self._head_bytes + len(self._target) > limits.header_bytes:
+            raise RequestRefused("header_size")
+        if len(self._headers) >= limits.header_fields:
+            raise RequestRefused("header_fields")
+        name = name.lower()
+        self._headers.append((name, value))
+        if name in WATCHED:
+            self._watched.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        upgrading = parser.should_upgrade()
+        head = checked_head(
+            parser.get_method().decode("ascii"),
+            parser.get_http_version(),
+            self._target,
+            self._headers,
+            self._watched,
+            upgrading=upgrading,
+            persistent=parser.should_keep_alive(),
+        )
+        if upgrading and not head.is_websocket:
+            self._parse_again = True
+            self._head_without_upgrade = head.without(b"upgrade")
+            return
+        self.in_head, self._in_body = False, True
+        self._loose_bytes = 0
+        self._requests.request_came(head)
+
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        self._requests.body_came(body)
+
+    def on_message_complete(self) -> None:
+        if self._parse_again:
+            return
+        self._moved = True
+        self._in_body = False
+        self._requests.request_ended()
+
+
+def _refusal_of(error: httptools.HttpParserError) -> RequestRefused:
+    cause = error.__context__
+    if isinstance(cause, RequestRefused):
+        return cause
+    if isinstance(error, httptools.HttpParserCallbackError):
+        log.failure("request_parsing_failed", cause or error)
+    return RequestRefused("syntax")

@@ -1,0 +1,255 @@
+"""Every setting, one row each: type, default, sentence.
+
+`waitroom.configuration` reads them from flags, the environment and the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, IPvAnyNetwork, SecretStr
+
+from .domain.room import Room
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic.fields import FieldInfo
+
+KEY_CHARACTERS = 32
+"""Shortest signing key."""
+
+
+def check_backend(url: str) -> str:
+    """Return `url` when it names a site that can be proxied to, or is empty (not set)."""
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(character <= " " for character in url):
+        raise ValueError("the backend is 'http://host:port' or 'https://host:port'")
+    if "@" in parts.netloc:
+        raise ValueError("the backend's URL holds a user name or password; these are not sent, take them out")
+    if parts.query or parts.fragment:
+        raise ValueError("the backend's URL has no query and no fragment")
+    return url
+
+
+def check_store_url(url: str) -> str:
+    """Return `url` when it names a store that Waitroom can use. The message never repeats a password."""
+    if url == "embedded":
+        return url
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("the store's URL cannot be read: its port is no number, or a bracket is missing") from None
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError(f"a store is 'embedded', 'redis://', 'rediss://' or 'unix://', not '{parts.scheme or 'text'}'")
+    if parts.scheme == "unix":
+        if not parts.path.startswith("/"):
+            raise ValueError("a store on a socket is 'unix:///path/to/socket', with an absolute path")
+    elif not parts.hostname or port == 0:
+        raise ValueError(f"the store's URL names no host and port: '{parts.scheme}://host:6379/0'")
+    elif parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+        raise ValueError(f"after the store's host stands the number of its database: '{parts.scheme}://host:6379/0'")
+    return url
+
+
+def check_key(key: SecretStr) -> SecretStr:
+    """Return `key` when it is long enough to sign with. The message never repeats it."""
+    length = len(key.get_secret_value())
+    if length < KEY_CHARACTERS:
+        raise ValueError(f"a signing key has at least {KEY_CHARACTERS} characters, this one has {length}")
+    return key
+
+
+def _unlimited(value: Any) -> Any:
+    return None if value == "none" else value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Seconds = Annotated[float, Field(gt=0, le=3_600)]
+Size = Annotated[ByteSize | None, BeforeValidator(_unlimited)]
+SigningKey = Annotated[SecretStr, AfterValidator(check_key)]
+
+
+class GatewaySettings(_Section):
+    """`[gateway]`: where visitors come in, and the site behind."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: Port = Field(default=8080, description="Port to listen on; 0 takes any free one.")
+    workers: int = Field(default=1, ge=1, le=256, description="Gateway processes.")
+    backend: Annotated[str, AfterValidator(check_backend)] = Field(
+        default="", description="The site behind: `http://host:port` or `https://host:port`."
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description="Networks whose `X-Forwarded-*` and `Forwarded` headers are believed."
+    )
+    prefix: str = Field(
+        default="/.waitroom",
+        pattern=r"^(/[A-Za-z0-9._~-]+)+$",
+        description="Path under which Waitroom's own pages live.",
+    )
+    body_limit: Size = Field(
+        default=ByteSize(1_073_741_824), description="Largest request body; larger ones get 413. `none` for no limit."
+    )
+    host_header: str = Field(
+        default="keep",
+        description="`Host` sent to the backend: `keep` the visitor's, `backend` for its own, or a literal name.",
+    )
+    cookie_secure: Literal["auto", "always"] = Field(
+        default="auto", description="Whether cookies are `Secure` and `__Host-`: on HTTPS (`auto`) or `always`."
+    )
+    backend_ca_file: Path | None = Field(default=None, description="Certificates to verify an `https` backend with.")
+    pool_size: int = Field(default=256, ge=1, le=65_535, description="Connections to the backend per worker.")
+    pool_wait_seconds: Seconds = Field(default=5.0, description="How long a request waits for a free connection.")
+    connect_timeout_seconds: Seconds = Field(default=5.0, description="Time to connect to the backend.")
+    read_timeout_seconds: Seconds = Field(default=60.0, description="Longest silence of the backend.")
+    idle_timeout_seconds: Seconds = Field(default=55.0, description="How long an idle backend connection is reused.")
+    keep_alive_seconds: Seconds = Field(default=75.0, description="How long an idle visitor's connection is kept.")
+    header_seconds: Seconds = Field(
+        default=10.0, description="Time for a request's first byte, and for its whole header."
+    )
+    body_rate_bytes_per_second: int = Field(default=500, ge=0, description="Slowest request body that is borne.")
+    body_grace_seconds: Seconds = Field(default=5.0, description="Time before the body's rate is judged.")
+    drain_seconds: Seconds = Field(default=30.0, description="On stopping: time for requests in flight to finish.")
+
+
+class StoreSettings(_Section):
+    """`[store]`: the queue's memory."""
+
+    url: Annotated[str, AfterValidator(check_store_url)] = Field(
+        default="embedded",
+        description="`embedded` (a Valkey of our own in the data directory), `redis://`, `rediss://` or `unix://`.",
+    )
+    deadline_ms: int = Field(default=250, ge=10, le=10_000, description="Longest wait for an answer of the store.")
+
+
+class AdminSettings(_Section):
+    """`[admin]`: the operators' listener."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; keep it private.")
+    port: Port = Field(default=8081, description="Port to listen on; 0 takes any free one.")
+    token: SecretStr | None = Field(
+        default=None, description="Bearer token of the verbs; made once and kept in the data directory when not set."
+    )
+
+
+class KeysSettings(_Section):
+    """`[keys]`: what signs tokens."""
+
+    signing: tuple[SigningKey, ...] = Field(
+        default=(),
+        description="Signing keys: the first signs, all verify; made once and kept in the data directory when not set.",
+    )
+    signing_file: Path | None = Field(default=None, description="File with one key a line, instead of `signing`.")
+
+
+class LogSettings(_Section):
+    """`[log]`: what is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe event written."
+    )
+    format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="One JSON object a line, or text; `auto` is text on a terminal."
+    )
+
+
+class Settings(_Section):
+    """The whole configuration, resolved."""
+
+    data: Path = Field(default=Path("waitroom-data"), description="Directory for keys and the embedded store.")
+    gateway: GatewaySettings = GatewaySettings()
+    store: StoreSettings = StoreSettings()
+    admin: AdminSettings = AdminSettings()
+    keys: KeysSettings = KeysSettings()
+    log: LogSettings = LogSettings()
+    rooms: tuple[Room, ...] = Field(default=(), description="The rooms; without any, one room `default` over all.")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The settings in force, and where each came from.
+
+    `sources` maps a dotted name (`gateway.port`, `rooms.default.rate`) to "flag --port",
+    "environment WAITROOM_GATEWAY__PORT", "waitroom.toml:12" or "default". `path` is the file that was read.
+    """
+
+    settings: Settings
+    sources: Mapping[str, str]
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting: `name` is dotted, `flag` empty when it has none."""
+
+    name: str
+    field: FieldInfo
+    environment: str
+    flag: str = ""
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        return tuple(self.name.split("."))
+
+
+SECRETS: frozenset[str] = frozenset({"store.url", "admin.token", "keys.signing"})
+"""What is never shown, and may be read from a file named by `WAITROOM_…_FILE`."""
+
+FLAGS: Mapping[str, str] = {
+    "backend": "gateway.backend",
+    "store": "store.url",
+    "host": "gateway.host",
+    "port": "gateway.port",
+    "workers": "gateway.workers",
+    "admin_host": "admin.host",
+    "admin_port": "admin.port",
+    "data": "data",
+}
+"""Flags of `waitroom serve`, as parameters, and what they set."""
+
+LIMIT_FLAGS: Mapping[str, str] = {"rate": "WAITROOM_RATE", "capacity": "WAITROOM_CAPACITY"}
+"""Flags that set a limit of the only room, and the variables that do the same."""
+
+
+def flag_text(parameter: str) -> str:
+    """How the flag is written: `admin_host` → `--admin-host`."""
+    return "--" + parameter.replace("_", "-")
+
+
+def environment_name(name: str) -> str:
+    """`gateway.port` → `WAITROOM_GATEWAY__PORT`."""
+    return "WAITROOM_" + name.replace(".", "__").upper()
+
+
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, _Section)
+}
+"""The tables of the file, by name."""
+
+
+def _rows() -> dict[str, Row]:
+    flags = {name: flag_text(parameter) for parameter, name in FLAGS.items()}
+    fields: dict[str, FieldInfo] = {"data": Settings.model_fields["data"]}
+    for name, section in SECTIONS.items():
+        fields |= {f"{name}.{key}": field for key, field in section.model_fields.items()}
+    return {name: Row(name, field, environment_name(name), flags.get(name, "")) for name, field in fields.items()}
+
+
+ROWS: Mapping[str, Row] = _rows()
+"""Every setting but the rooms', by its dotted name. What a room has is `Room.model_fields`."""

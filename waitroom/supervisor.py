@@ -1,0 +1,461 @@
+"""The supervisor: owns the data directory and the listening sockets, starts the children, keeps them alive, ends them.
+
+    supervisor ── store      the embedded Valkey, if asked for
+               ── admin      the operators' listener
+               ── gateway    as many workers as configured, all accepting from the one listening socket
+
+The sockets are opened here and inherited, so what waits to be accepted outlives any worker. Each of our children has a
+channel, a pair of sockets: the child says `ready`, the supervisor says `reload`, and its end tells the child that the
+supervisor is gone. The store is told of that by the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from . import logs
+from .beat import was_cancelled
+from .datadir import DataDirectory
+from .errors import ConfigurationError, StartError, StoreError
+from .handover import in_force, needing_restart, plain, resolved_secrets
+from .store import embedded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from pathlib import Path
+
+    from .metrics import Metrics
+    from .settings import Resolved, Settings
+
+BACKLOG: Final = 2_048
+FIRST_DELAY_SECONDS: Final = 0.1
+LONGEST_DELAY_SECONDS: Final = 5.0
+STEADY_SECONDS: Final = 10.0
+"""A child that lived so long starts again without delay being added up."""
+BIND_SECONDS: Final = 1.0
+"""How long a port may still be held by workers of a supervisor that was just killed."""
+SAY_AGAIN_SECONDS: Final = 5.0
+SAME_SIGNAL_SECONDS: Final = 0.5
+"""A second signal so soon is the first one again: `timeout` and terminals send to the process and to its group."""
+STORE_EXIT_SECONDS: Final = 10.0
+FORCED_STORE_EXIT_SECONDS: Final = 1.0
+"""Also one who is in a hurry wants the last seconds of the queue on the disk."""
+KILL_MARGIN_SECONDS: Final = 3.0
+
+HARMLESS: Final = re.compile(r"Memory overcommit must be enabled|signal-handler|ready to exit|User requested shutdown")
+"""What the store says of each start and end as if it were a warning."""
+
+
+def run(load: Callable[[], Resolved]) -> int:
+    """Serve until told to stop; return the exit code. `load` is called again on SIGHUP.
+
+    Raises `ConfigurationError` when the first configuration is wrong.
+    """
+    configured = load().settings
+    logs.configure(level=configured.log.level, style=configured.log.format)
+    log = logs.logger("supervisor")
+    try:
+        with DataDirectory(configured.data) as data:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(data.paths.metrics)  # before metrics is first imported
+            from .metrics import Metrics
+
+            listeners = {
+                "gateway": bind("gateway", configured.gateway.host, configured.gateway.port, "--port"),
+                "admin": bind("admin", configured.admin.host, configured.admin.port, "--admin-port"),
+            }
+            try:
+                return asyncio.run(Supervisor(load, configured, data, listeners, Metrics(), log).serve())
+            finally:
+                for listener in listeners.values():
+                    listener.close()
+    except StartError as error:
+        log.error("cannot_start", reason=error.reason)  # noqa: TRY400  # foreseen: the reason says it all
+        return 1
+
+
+def bind(section: str, host: str, port: int, flag: str) -> socket.socket:
+    """Return a listening socket; raises `StartError` that says what to do."""
+    where = f"[{section}] {host}:{port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "not a host name"
+        raise StartError(f"{where}: {why}; give an address of this machine") from None
+    give_up = time.monotonic() + BIND_SECONDS
+    while True:
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError as error:
+            listener.close()
+            if error.errno == errno.EADDRINUSE and time.monotonic() < give_up:
+                time.sleep(0.05)
+                continue
+            raise StartError(f"{where}: {_way_out(error, flag)}") from None
+        listener.setblocking(False)
+        return listener
+
+
+def _way_out(error: OSError, flag: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"the port is taken by another program; stop that one, or choose another port with {flag}"
+    if error.errno == errno.EACCES:
+        return f"this user may not use the port; choose one above 1023 with {flag}"
+    return f"{error.strerror}; give an address of this machine"
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return where a listener is reached from this machine."""
+    host, port = listener.getsockname()[:2]
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  # compared with, not bound to
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def next_delay(last_seconds: float, lived_seconds: float) -> float:
+    """Return how long to wait before a child that lived so long is started again."""
+    if lived_seconds >= STEADY_SECONDS:
+        return FIRST_DELAY_SECONDS
+    return min(max(last_seconds * 2, FIRST_DELAY_SECONDS), LONGEST_DELAY_SECONDS)
+
+
+def ending(code: int) -> str:
+    """Return in words how a process ended."""
+    if code >= 0:
+        return f"exit {code}"
+    with suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that is kept alive."""
+
+    name: str
+    role: str
+    listener: socket.socket | None = None
+    process: Process | None = None
+    channel: socket.socket | None = None
+    keeper: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    def send(self, message: bytes) -> None:
+        """Say something over the channel; a child that is not there does not hear it and need not."""
+        if self.channel is not None:
+            with suppress(OSError):
+                self.channel.send(message)
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                self.process.send_signal(number)
+
+
+class Supervisor:
+    """One run of it, from start to end."""
+
+    def __init__(
+        self,
+        load: Callable[[], Resolved],
+        configured: Settings,
+        data: DataDirectory,
+        listeners: dict[str, socket.socket],
+        metrics: Metrics,
+        log: logs.Log,
+    ) -> None:
+        self._load = load
+        self._configured = configured
+        self._data = data
+        self._listeners = listeners
+        self._metrics = metrics
+        self._log = log
+        self._socket: Path | None = data.store_socket() if configured.store.url == "embedded" else None
+        self._terminal = sys.stderr.isatty()
+        self._stop = asyncio.Event()
+        self._force = asyncio.Event()
+        self._asked_at = 0.0
+        self._announced: set[str] = set()
+        self._seeding: asyncio.Task[None] | None = None
+        self._store = Child("store", "store")
+        self._admin = Child("admin", "admin", listeners["admin"])
+        self._gateways = [
+            Child(f"gateway-{number}", "gateway", listeners["gateway"]) for number in range(configured.gateway.workers)
+        ]
+
+    async def serve(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop, number.name)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        self._metrics.reload(success=True)
+        self._hand_over(self._configured)
+        starting = asyncio.create_task(self._start())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+            await stopping
+        finally:
+            for task in (starting, stopping, self._seeding):
+                if task is not None:
+                    task.cancel()
+            code = await self._end()
+        return code
+
+    # Starting.
+
+    async def _start(self) -> None:
+        if self._socket is not None:
+            self._keep(self._store, self._run_store(self._socket))
+            await self._store_answers(self._socket)
+        self._seeding = asyncio.create_task(self._seed())
+        await asyncio.wait({self._seeding}, timeout=1.0)
+        for child in (self._admin, *self._gateways):
+            self._keep(child, self._run_worker(child))
+
+    def _hand_over(self, settings: Settings) -> None:
+        self._effective = resolved_secrets(
+            settings,
+            signing_keys=self._data.signing_keys,
+            admin_token=self._data.admin_token,
+            store_url=None if self._socket is None else embedded.url(self._socket),
+            data=self._data.paths.root,
+        )
+        self._data.hand_over(plain(self._effective))
+
+    async def _store_answers(self, path: Path) -> None:
+        """Wait until the embedded store has read its file, saying so while it takes long."""
+        clock = asyncio.get_running_loop().time
+        say_at = clock() + 1.0
+        while (answer := await embedded.ping(path)) != "ready":
+            if clock() >= say_at:
+                say_at = clock() + SAY_AGAIN_SECONDS
+                self._log.info(
+                    "store_starting", state="reads its file" if answer == "loading" else "does not answer yet"
+                )
+            await asyncio.sleep(0.02)
+        self._log.info("store_ready", kind="embedded")
+
+    async def _seed(self) -> None:
+        """Write what the file says of the rooms into the store, as soon as it answers."""
+        from .store.connect import open_store
+
+        settings = self._effective
+        clock = asyncio.get_running_loop().time
+        say_at = 0.0
+        store = open_store(settings.store.url, settings.rooms, deadline_ms=max(1_000, settings.store.deadline_ms))
+        try:
+            while True:
+                try:
+                    await store.seed()
+                except StoreError as error:
+                    if clock() >= say_at:
+                        say_at = clock() + SAY_AGAIN_SECONDS
+                        self._log.warning("store_away", reason=error.reason, doing="waits, and serves provisionally")
+                    if was_cancelled():
+                        return
+                    await asyncio.sleep(0.5)
+                except ValueError as error:
+                    self._log.error("seed_refused", reason=str(error), doing="the store keeps the rooms as they were")
+                    return
+                else:
+                    self._log.info("rooms_seeded", rooms=len(settings.rooms))
+                    return
+        finally:
+            await store.aclose()
+
+    # Keeping alive.
+
+    def _keep(self, child: Child, once: Callable[[], Coroutine[None, None, int]]) -> None:
+        child.keeper = asyncio.create_task(self._keep_alive(child, once), name=child.name)
+
+    async def _keep_alive(self, child: Child, once: Callable[[], Coroutine[None, None, int]]) -> None:
+        from .metrics import forget_process
+
+        clock = asyncio.get_running_loop().time
+        delay = 0.0
+        while not self._stop.is_set():
+            began = clock()
+            try:
+                how = ending(await once())
+            except Exception as error:  # noqa: BLE001  # whatever keeps it from starting now may pass
+                how = f"not started: {error}"
+            pid = child.process.pid if child.process else 0
+            forget_process(pid)
+            if self._stop.is_set():
+                return
+            delay = next_delay(delay, clock() - began)
+            self._metrics.child_restart(child.role)
+            self._log.error("child_died", child=child.name, process=pid, how=how, again_in_seconds=delay)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), delay)
+
+    def _run_store(self, path: Path) -> Callable[[], Coroutine[None, None, int]]:
+        command = embedded.command(self._data.paths.store, path)
+
+        async def once() -> int:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=DEVNULL, stdout=PIPE, stderr=asyncio.subprocess.STDOUT, process_group=0
+            )
+            self._store.process = process
+            assert process.stdout is not None
+            with suppress(ValueError):  # a line longer than the reader's limit: the rest is not worth telling
+                async for line in process.stdout:
+                    said = line.decode("utf-8", "replace").strip()[:300]
+                    tell = self._log.debug if HARMLESS.search(said) else self._log.warning
+                    tell("store_says", line=said)
+            return await process.wait()
+
+        return once
+
+    def _run_worker(self, child: Child) -> Callable[[], Coroutine[None, None, int]]:
+        async def once() -> int:
+            assert child.listener is not None
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                ours.setblocking(False)
+                command = self._command(child.role, child.listener.fileno(), theirs.fileno())
+                child.process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=DEVNULL,
+                    pass_fds=(child.listener.fileno(), theirs.fileno()),
+                    process_group=0,
+                )
+                theirs.close()
+                child.channel = ours
+                listening = asyncio.create_task(self._listen(child, ours))
+                try:
+                    return await child.process.wait()
+                finally:
+                    child.channel = None
+                    listening.cancel()
+
+        return once
+
+    def _command(self, role: str, listener: int, channel: int) -> Sequence[str]:
+        settings = str(self._data.paths.settings)
+        return [sys.executable, "-m", "waitroom.worker", role, settings, str(listener), str(channel)]
+
+    async def _listen(self, child: Child, channel: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):
+            while said := await loop.sock_recv(channel, 64):
+                if b"ready" in said:
+                    self._ready(child)
+
+    def _ready(self, child: Child) -> None:
+        assert child.process is not None
+        self._log.info("child_ready", child=child.name, process=child.process.pid)
+        if child.role not in self._announced:
+            self._announced.add(child.role)
+            url = url_of(self._listeners[child.role])
+            self._data.announce(child.role, url)
+            self._log.info("listening", what=child.role, url=url)
+
+    # Signals.
+
+    def _asked_to_stop(self, name: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._stop.is_set():
+            if now - self._asked_at >= SAME_SIGNAL_SECONDS:
+                self._force.set()
+        else:
+            self._asked_at = now
+            self._log.info("stopping", signal=name, drain_seconds=self._configured.gateway.drain_seconds)
+            self._stop.set()
+
+    def _hung_up(self) -> None:
+        if self._terminal and self._terminal_is_gone():
+            self._asked_to_stop("SIGHUP")
+        else:
+            self.reload()
+
+    def _terminal_is_gone(self) -> bool:
+        try:
+            os.tcgetpgrp(2)
+        except OSError:
+            return True
+        return False
+
+    def reload(self) -> None:
+        """Read the configuration again; a wrong one changes nothing."""
+        try:
+            fresh = self._load().settings
+            restart = needing_restart(self._configured, fresh)
+            settings = in_force(self._configured, fresh)
+            self._hand_over(settings)
+        except ConfigurationError as error:
+            self._metrics.reload(success=False)
+            for mistake in error.mistakes:
+                self._log.error("mistake", where=mistake.where, what=mistake.what, allowed=mistake.allowed)
+            self._log.error("configuration_kept", mistakes=len(error.mistakes), doing="the old one stays in force")
+            return
+        except StartError as error:
+            self._metrics.reload(success=False)
+            self._log.error("configuration_kept", reason=error.reason, doing="the old one stays in force")
+            return
+        self._configured = settings
+        logs.configure(level=settings.log.level, style=settings.log.format)
+        self._metrics.reload(success=True)
+        self._log.info("configuration_reloaded", rooms=" ".join(room.name for room in settings.rooms))
+        if restart:
+            self._log.warning("restart_needed", settings=" ".join(restart), doing="they stay as they were until then")
+        if self._seeding is not None:
+            self._seeding.cancel()
+        self._seeding = asyncio.create_task(self._seed())
+        for child in (self._admin, *self._gateways):
+            child.send(b"reload\n")
+
+    # Ending.
+
+    async def _end(self) -> int:
+        """End all children, the gateways first; return the exit code."""
+        self._stop.set()
+        for listener in self._listeners.values():
+            listener.close()
+        drain_seconds = self._configured.gateway.drain_seconds + KILL_MARGIN_SECONDS
+        clean = await self._end_children(self._gateways, drain_seconds)
+        clean &= await self._end_children([self._admin], KILL_MARGIN_SECONDS)
+        patience = FORCED_STORE_EXIT_SECONDS if self._force.is_set() else STORE_EXIT_SECONDS
+        clean &= await self._end_children([self._store], patience, heed_force=False)
+        self._log.info("stopped", clean=clean)
+        return 0 if clean else 1
+
+    async def _end_children(self, children: list[Child], seconds: float, *, heed_force: bool = True) -> bool:
+        """Ask `children` to end; kill those that do not in time, or at once when forced. True when none was."""
+        keepers = {child.keeper for child in children if child.keeper is not None}
+        if not keepers:
+            return True
+        for child in children:
+            child.signal(signal.SIGTERM)
+        forced = asyncio.create_task((self._force if heed_force else asyncio.Event()).wait())
+        deadline = asyncio.get_running_loop().time() + seconds
+        while keepers and not forced.done():
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            done, _ = await asyncio.wait({*keepers, forced}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            keepers -= done
+        forced.cancel()
+        for child in children:
+            child.signal(signal.SIGKILL)
+        if keepers:
+            self._log.warning("children_killed", children=" ".join(child.name for child in children))
+            await asyncio.wait(keepers)
+        return not keepers

@@ -1,0 +1,110 @@
+"""Claims ⇄ signed text.
+
+A text is one canonical line of fields, `1~q~room~visitor~score_us~epoch~generation~provisional` for a queue token and
+`1~p~room~visitor~issued_ms~session_end_ms~generation~provisional` for a pass, then a dot and its HMAC-SHA-256 under a
+key derived for that purpose alone. `~` and `.` can stand in no field, so a text reads one way only; numbers have no
+leading zeros and the signature's spare bits must be zero, so claims have one text only. The leading 1 is the version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from itsdangerous import BadSignature, Signer
+
+from .domain.claims import PassClaims, QueueClaims
+from .errors import TokenRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_TEXT: Final = 220
+"""Characters of the longest text, so that its cookie stays under 300 bytes."""
+
+_REMEMBERED_PASSES: Final = 65_536
+_SIGNATURE: Final = r"\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
+_WHO: Final = r"([a-z0-9-]{1,40})~([A-Za-z0-9_-]{16,32})"
+_NUMBER: Final = r"(0|[1-9][0-9]{0,16})"
+_GENERATION: Final = r"([A-Za-z0-9_-]{0,32})"
+_QUEUE: Final = re.compile(rf"1~q~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])")
+_PASS: Final = re.compile(rf"1~p~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])")
+_SHAPE: Final = re.compile(rf"[0-9]+~[a-z]~[A-Za-z0-9_~-]+{_SIGNATURE}")
+
+
+class Tokens:
+    """Signs with the first key, verifies with all of them. Verified passes are remembered."""
+
+    def __init__(self, keys: Sequence[bytes | str]) -> None:
+        if not keys:
+            raise ValueError("no signing key: at least one is needed")
+        oldest_first = [key.encode() if isinstance(key, str) else key for key in reversed(keys)]
+        self._queue = _signer(oldest_first, "waitroom queue token 1")
+        self._pass = _signer(oldest_first, "waitroom pass 1")
+        self._verified = lru_cache(_REMEMBERED_PASSES)(self._verify_pass)
+
+    def sign_queue(self, claims: QueueClaims) -> str:
+        """Return the text of a queue token."""
+        fields = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
+        return _sign(self._queue, _QUEUE, f"1~q~{claims.room}~{claims.visitor}", *fields)
+
+    def sign_pass(self, claims: PassClaims) -> str:
+        """Return the text of a pass."""
+        fields = (claims.issued_ms, claims.session_end_ms, claims.generation, int(claims.provisional))
+        return _sign(self._pass, _PASS, f"1~p~{claims.room}~{claims.visitor}", *fields)
+
+    def read_queue(self, text: str, room: str, now_ms: int) -> QueueClaims:
+        """Return what a queue token of `room` says; raises `TokenRejected`."""
+        name, visitor, score_us, epoch, generation, provisional = _read(self._queue, _QUEUE, text)
+        claims = QueueClaims(name, visitor, int(score_us), int(epoch), generation, provisional == "1")
+        if name != room:
+            raise TokenRejected("foreign")
+        if claims.ended(now_ms):
+            raise TokenRejected("expired")
+        return claims
+
+    def read_pass(self, text: str, room: str) -> PassClaims:
+        """Return what a pass of `room` says, ended or not; raises `TokenRejected`."""
+        claims = self._verified(text)
+        if claims.room != room:
+            raise TokenRejected("foreign")
+        return claims
+
+    def _verify_pass(self, text: str) -> PassClaims:
+        name, visitor, issued_ms, end_ms, generation, provisional = _read(self._pass, _PASS, text)
+        return PassClaims(name, visitor, int(issued_ms), int(end_ms), generation, provisional == "1")
+
+
+def is_pass(text: str) -> bool:
+    """Whether `text` says that it is a pass, and no queue token."""
+    return text[1:4] == "~p~"
+
+
+def _signer(keys: list[bytes], salt: str) -> Signer:
+    """Make a signer; of several keys itsdangerous signs with the last."""
+    return Signer(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+
+
+def _sign(signer: Signer, shape: re.Pattern[str], head: str, *fields: int | str) -> str:
+    payload = "~".join([head, *map(str, fields)])
+    if not shape.fullmatch(payload):
+        raise ValueError("these claims do not fit into a token: a field has characters or a length it may not have")
+    return signer.sign(payload).decode("ascii")
+
+
+def _read(signer: Signer, shape: re.Pattern[str], text: str) -> tuple[str, ...]:
+    """Return the fields of a text that `signer` signed. What is cheap to see is looked at first."""
+    if len(text) > MAX_TEXT:
+        raise TokenRejected("oversized")
+    if not _SHAPE.fullmatch(text):
+        raise TokenRejected("malformed")
+    try:
+        payload = signer.unsign(text).decode("ascii")
+    except BadSignature:
+        raise TokenRejected("forged") from None
+    fields = shape.fullmatch(payload)
+    if fields is None:
+        raise TokenRejected("malformed")
+    return fields.groups()
