@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check unit journeys wheel lock clean browser
+.PHONY: help demo test check unit journeys bench wheel lock clean browser
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -37,6 +37,9 @@ unit: $(VENV)/ready ## The tests that start no processes of ours
 
 journeys: $(VENV)/ready browser ## Real processes, real store, real browser
 	$(BIN)/coverage run -m pytest -m journey $(ARGS)
+
+bench: $(VENV)/ready ## Compare speed with others on this machine; CASE=name runs one case
+	@$(BIN)/python -m tests.bench $(if $(CASE),--case $(CASE)) $(ARGS)
 
 wheel: $(VENV)/ready ## Build dist/*.whl
 	$(BIN)/python -m build --wheel

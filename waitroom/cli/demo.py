@@ -20,7 +20,7 @@ from ..demo import ARRIVE_SECONDS, CAPACITY, MOST_SHOPPERS, RATE, SEED, SHOPPERS
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, 600, min_open=True),
+    type=click.FloatRange(0, 60, min_open=True),
     default=ARRIVE_SECONDS,
     show_default=True,
     metavar="N",
