@@ -361,11 +361,13 @@ class Supervisor:
 
     def _ready(self, child: Child) -> None:
         assert child.process is not None
-        self._log.info("child_ready", child=child.name, process=child.process.pid)
-        if child.role not in self._announced:
+        url = url_of(self._listeners[child.role])
+        first = child.role not in self._announced
+        if first:  # before it is told: who reads the log goes on to read the run file
             self._announced.add(child.role)
-            url = url_of(self._listeners[child.role])
             self._data.announce(child.role, url)
+        self._log.info("child_ready", child=child.name, process=child.process.pid)
+        if first:
             self._log.info("listening", what=child.role, url=url)
 
     # Signals.

@@ -1,4 +1,4 @@
-"""httpbin as gunicorn loads it: with the two names it still asks of Werkzeug, which has dropped them."""
+"""httpbin as gunicorn loads it: with two names that Werkzeug has dropped, and with bodies that gunicorn takes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from werkzeug.datastructures import Authorization, WWWAuthenticate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from flask import Response
 
 
 def set_digest(
@@ -30,5 +32,14 @@ give_back(werkzeug.http, "parse_authorization_header", Authorization.from_header
 give_back(WWWAuthenticate, "set_digest", set_digest)
 
 from httpbin.core import app  # noqa: E402  # it looks for them when it is imported
+
+
+@app.after_request
+def in_bytes(response: Response) -> Response:
+    """Make of a bytearray what WSGI demands."""
+    if response.is_sequence:
+        response.set_data(response.get_data())
+    return response
+
 
 __all__ = ["app"]

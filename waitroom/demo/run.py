@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -49,9 +51,9 @@ class Asked:
     seed: int
     json_path: str | None
 
-    def other_command(self) -> str:
+    def other_command(self, program: str = "waitroom") -> str:
         """Return the command that sends the same crowd the other way."""
-        words = ["waitroom demo"]
+        words = [f"{program} demo"]
         if not self.unprotected:
             words.append("--unprotected")
         words += [
@@ -66,6 +68,11 @@ class Asked:
             if value != default
         ]
         return " ".join(words)
+
+
+def program() -> str:
+    """Return what to type for `waitroom`: in a virtual environment that is not active, its path."""
+    return "waitroom" if shutil.which("waitroom") else os.path.relpath(sys.argv[0])
 
 
 def main(
@@ -222,7 +229,7 @@ def _print_report(asked: Asked, console: Console, report: Report) -> None:
     for line in (report.crowd(), report.verdict()):
         console.print(line, highlight=False, soft_wrap=not console.is_terminal)
     way = "through Waitroom" if asked.unprotected else "straight at the shop"
-    console.print(f"\nThe same crowd {way}: [bold]{asked.other_command()}[/]", soft_wrap=True, highlight=False)
+    console.print(f"\nThe same crowd {way}: [bold]{asked.other_command(program())}[/]", soft_wrap=True, highlight=False)
     text = json.dumps(report.as_json(), indent=2) + "\n"
     if asked.json_path == "-":
         sys.stdout.write(text)

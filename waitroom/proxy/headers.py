@@ -72,6 +72,7 @@ _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 """RFC 9110 §9.2.2, less TRACE, which is refused."""
 ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
+_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 _LENGTH_DIGITS = 18
 _TARGET_BYTES = bytes(range(0x21, 0x7F))
 _PLAIN_CONNECTION = frozenset((b"keep-alive", b"Keep-Alive", b"close"))
@@ -116,12 +117,13 @@ def backend_target(target: bytes, method: str, hosts: Sequence[bytes]) -> bytes:
     if target == b"*" and method == "OPTIONS":
         return target
     scheme, separator, rest = target.partition(b"://")
-    if not separator or scheme.lower() not in {b"http", b"https"}:
+    if not separator or scheme.lower() not in _DEFAULT_PORTS:
         raise Refused("The request's target is neither a path nor an http URL.")
     ends = [at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0]
     end = min(ends, default=len(rest))
     authority, path = rest[:end], rest[end:]
-    if not authority or (hosts and authority.lower() != hosts[0].lower()):
+    port = _DEFAULT_PORTS[scheme.lower()]
+    if not authority or (hosts and authority.lower().removesuffix(port) != hosts[0].lower().removesuffix(port)):
         raise Refused("The request's target and its Host header name different hosts.")
     if not path:
         return b"*" if method == "OPTIONS" else b"/"
