@@ -66,8 +66,10 @@ def test_a_wait_is_told_as_a_coarse_range_or_not_at_all(
         (0, 60.0, Mode.ON, 2),
         (3, None, Mode.ON, 2),
         (300, None, Mode.ON, 10),
-        (3, 60.0, Mode.PAUSED, 40),
-        (0, None, Mode.CLOSED, 40),
+        (10, 1.0, Mode.ON, 4),
+        (11, 1.0, Mode.ON, 20),
+        (3, 60.0, Mode.PAUSED, 15),
+        (0, None, Mode.CLOSED, 15),
     ],
 )
 def test_who_is_near_the_front_asks_soon_and_nobody_asks_often_in_vain(

@@ -63,7 +63,8 @@ def test_a_waiting_visitor_is_told_place_range_speed_and_that_closing_is_safe() 
     assert words() == (
         "You are in line Many people are here at once, so everybody enters in the order they came. "
         "Your place 12 Estimated wait 2 to 5 minutes About 60 people enter each minute. "
-        "Check my place You can refresh or close this tab; your place is kept. Come back with the same browser."
+        "Check my place This page updates by itself. You can refresh or close it; your place is kept. "
+        "Come back with the same browser."
     )
 
 
@@ -82,7 +83,9 @@ def test_a_waiting_visitor_is_told_place_range_speed_and_that_closing_is_safe() 
             "for 90 seconds",
             "Your place",
         ),
+        ({"view": "called", "state": "called", "position": 0}, "It is your turn", "updates by itself"),
         ({"view": "closed", "state": "closed", "position": 0}, "Closed", "refresh or close"),
+        ({"view": "closed", "state": "closed", "position": 0}, "Check again", "my place"),
         ({"view": "reconnecting", "position": 0}, "Your place is safe", "Estimated wait"),
         ({"view": "recovering"}, "old order", "Estimated wait"),
         ({"view": "new", "position": 0}, "Go on", "Estimated wait"),

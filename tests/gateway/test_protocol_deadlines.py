@@ -81,6 +81,18 @@ async def test_a_body_slower_than_the_rate_gets_a_408_and_the_application_a_disc
     assert (edge.refused, ends) == (["body_timeout"], [None])
 
 
+@pytest.mark.parametrize("start", [GET, POST + b"Content-Length: 10000\r\n\r\n"], ids=["head", "body"])
+async def test_who_is_too_slow_may_still_be_sending_and_is_not_cut_off_from_the_408(serve: Serve, start: bytes) -> None:
+    edge = await serve(echo, replace(HASTY, linger_seconds=2))
+    reader, writer = await edge.connect()
+    writer.write(start)
+    assert (await all_of(reader)).startswith(b"HTTP/1.1 408 ")
+    for _ in range(3):
+        writer.write(b"a")  # a reset would come at the first, and be noticed at the next
+        await asyncio.sleep(0.02)
+    assert not writer.transport.is_closing()
+
+
 async def test_a_body_at_the_rate_may_take_longer_than_the_grace(serve: Serve) -> None:
     edge = await serve(echo, HASTY)
     reader, writer = await edge.connect()

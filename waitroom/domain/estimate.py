@@ -17,7 +17,9 @@ BUCKETS: Final[tuple[tuple[int, int | None], ...]] = (
 
 SOONEST_SECONDS: Final = 2
 LATEST_SECONDS: Final = 20
-STANDING_STILL_SECONDS: Final = 40
+NEAR_POSITION, NEAR_SECONDS = 10, 4
+"""The first few ask often whatever the speed: a turn may come of an unexpectedly freed place."""
+STANDING_STILL_SECONDS: Final = 15
 """How soon to ask again where nothing moves: paused or closed."""
 _POLLS_A_WAIT: Final = 12
 
@@ -62,5 +64,5 @@ def poll_after_seconds(position: int, speed: float | None, mode: Mode) -> int:
         return SOONEST_SECONDS
     if not speed:
         return SOONEST_SECONDS if position <= 10 else LATEST_SECONDS // 2
-    wait_seconds = position / speed * 60
-    return int(max(SOONEST_SECONDS, min(LATEST_SECONDS, wait_seconds / _POLLS_A_WAIT)))
+    latest = NEAR_SECONDS if position <= NEAR_POSITION else LATEST_SECONDS
+    return int(max(SOONEST_SECONDS, min(latest, position / speed * 60 / _POLLS_A_WAIT)))

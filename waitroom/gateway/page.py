@@ -47,8 +47,10 @@ ENGLISH: Final[dict[str, str]] = {
     "rate_one": "About one person enters each minute.",
     "rate": "About {n} people enter each minute.",
     "claim": "Your turn is kept for you for {n} seconds.",
-    "keep": "You can refresh or close this tab; your place is kept. Come back with the same browser.",
+    "keep": "This page updates by itself. You can refresh or close it; your place is kept. Come back with the same "
+    "browser.",
     "check": "Check my place",
+    "again": "Check again",
     "enter": "Go to the shop",
     "go_on": "Go on",
     "stale": "We cannot reach the line right now. Your place is safe, and we keep trying.",

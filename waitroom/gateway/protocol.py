@@ -273,9 +273,9 @@ class GatewayProtocol(HttpToolsProtocol):
         if phase is _NEW:
             self._refuse("first_byte_timeout", linger=False)
         elif phase is _HEADER:
-            self._refuse("header_timeout", linger=False)
+            self._refuse("header_timeout")
         elif phase is _BODY:
-            self._refuse("body_timeout", linger=False)
+            self._refuse("body_timeout")
         else:
             self._close(linger=False)
 
