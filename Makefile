@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check unit journeys bench wheel lock clean browser
+.PHONY: help demo test check unit journeys bench conformance wheel lock clean browser
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -41,6 +41,9 @@ journeys: $(VENV)/ready browser ## Real processes, real store, real browser
 bench: $(VENV)/ready ## Compare speed with others on this machine; CASE=name runs one case
 	@$(BIN)/python -m tests.bench $(if $(CASE),--case $(CASE)) $(ARGS)
 
+conformance: $(VENV)/ready ## Test suites of others, through the gateway and through nginx
+	@$(BIN)/python -m tests.conformance $(ARGS)
+
 wheel: $(VENV)/ready ## Build dist/*.whl
 	$(BIN)/python -m build --wheel
 
@@ -48,4 +51,4 @@ lock: $(VENV)/ready ## Write constraints.txt anew from what is installed
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .bench .conformance dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
