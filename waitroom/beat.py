@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 PERIOD_SECONDS: Final = 0.1
 
 
-def was_cancelled() -> bool:
-    """Whether the running task was asked to end.
-
-    Before Python 3.12 `asyncio.wait_for`, which the store's client uses, can lose a cancellation that comes together
-    with its result; whoever calls the store for ever must look.
-    """
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
 class Beat:
     """Beats until cancelled, for the rooms that `rooms()` names at each beat.
 
@@ -56,7 +46,7 @@ class Beat:
         """Beat each `PERIOD_SECONDS` until cancelled; one that took longer is followed at once, none is made up for."""
         due = self._clock()
         await self.once()
-        while not was_cancelled():
+        while True:
             now = self._clock()
             due = max(due + PERIOD_SECONDS, now)
             await self._sleep(due - now)

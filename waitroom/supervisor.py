@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from . import logs
-from .beat import was_cancelled
 from .datadir import DataDirectory
 from .errors import ConfigurationError, StartError, StoreError
 from .handover import in_force, needing_restart, plain, resolved_secrets
@@ -268,8 +267,6 @@ class Supervisor:
                     if clock() >= say_at:
                         say_at = clock() + SAY_AGAIN_SECONDS
                         self._log.warning("store_away", reason=error.reason, doing="waits, and serves provisionally")
-                    if was_cancelled():
-                        return
                     await asyncio.sleep(0.5)
                 except ValueError as error:
                     self._log.error("seed_refused", reason=str(error), doing="the store keeps the rooms as they were")

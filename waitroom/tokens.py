@@ -9,11 +9,13 @@ leading zeros and the signature's spare bits must be zero, so claims have one te
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from itsdangerous import BadSignature, Signer
+from itsdangerous.signer import SigningAlgorithm
 
 from .domain.claims import PassClaims, QueueClaims
 from .errors import TokenRejected
@@ -41,8 +43,8 @@ class Tokens:
         if not keys:
             raise ValueError("no signing key: at least one is needed")
         oldest_first = [key.encode() if isinstance(key, str) else key for key in reversed(keys)]
-        self._queue = _signer(oldest_first, "waitroom queue token 1")
-        self._pass = _signer(oldest_first, "waitroom pass 1")
+        self._queue = _Signer(oldest_first, "waitroom queue token 1")
+        self._pass = _Signer(oldest_first, "waitroom pass 1")
         self._verified = lru_cache(_REMEMBERED_PASSES)(self._verify_pass)
 
     def sign_queue(self, claims: QueueClaims) -> str:
@@ -82,9 +84,22 @@ def is_pass(text: str) -> bool:
     return text[1:4] == "~p~"
 
 
-def _signer(keys: list[bytes], salt: str) -> Signer:
-    """Make a signer; of several keys itsdangerous signs with the last."""
-    return Signer(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+class _Sha256(SigningAlgorithm):
+    """HMAC-SHA-256 in one call."""
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        return hmac.digest(key, value, "sha256")
+
+
+class _Signer(Signer):
+    """A signer that derives its keys once; of several keys itsdangerous signs with the last."""
+
+    def __init__(self, keys: list[bytes], salt: str) -> None:
+        super().__init__(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256, algorithm=_Sha256())
+        self._derived = {key: super(_Signer, self).derive_key(key) for key in self.secret_keys}
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        return self._derived[self.secret_keys[-1] if secret_key is None else cast("bytes", secret_key)]
 
 
 def _sign(signer: Signer, shape: re.Pattern[str], head: str, *fields: int | str) -> str:

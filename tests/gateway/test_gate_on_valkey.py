@@ -22,7 +22,6 @@ async def bench(valkey_url: str) -> AsyncIterator[Bench]:
     client = open_client(valkey_url, deadline_ms=5_000)
     yield Bench(client)
     await client.aclose()
-    await client.connection_pool.disconnect()
 
 
 class Browser:

@@ -126,6 +126,17 @@ def test_the_policy_forbids_all_but_our_own() -> None:
     assert headers[b"cache-control"] == b"no-store"
 
 
+def test_visitors_who_are_shown_the_same_have_their_own_nonce_place_and_address_in_it() -> None:
+    nonces = iter(["n0nce-a", "n0nce-b"])
+    page = WaitingPage(lambda: next(nonces))
+    one, _ = page.render(standing(position=12_345, score_us=1), me="/a/me", reload=True)
+    other, _ = page.render(standing(position=12_346, score_us=2), me="/b/me", reload=False)
+    assert [(html.count(b"n0nce-a"), html.count(b"n0nce-b")) for html in (one, other)] == [(4, 0), (0, 4)]
+    assert [re.findall(rb'"position": (\d+)', html) for html in (one, other)] == [[b"12345"], [b"12346"]]
+    assert [(b'"/a/me"' in html, b'"/b/me"' in html) for html in (one, other)] == [(True, False), (False, True)]
+    assert one.count(b"about <bdi>12,300</bdi>") == other.count(b"about <bdi>12,300</bdi>") == 1
+
+
 def test_without_scripts_the_page_asks_again_by_itself_unless_there_is_nothing_to_wait_for() -> None:
     assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in render()
     assert 'content="40"' in render(poll_after_seconds=40, view="paused")

@@ -60,6 +60,34 @@ async def test_a_response_without_a_length_is_chunked(serve: Serve) -> None:
     assert old.endswith(b"connection: close\r\n\r\nabcdefg")
 
 
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"6")]])
+async def test_a_start_that_brings_the_first_of_the_body_gives_the_same_bytes_as_two_messages(
+    serve: Serve, method: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["extensions"]["waitroom.body_in_start"]
+        start = {"type": "http.response.start", "status": 200, "headers": headers}
+        parts = [{"body": b"abc", "more_body": True}, {"body": b"def", "more_body": False}]
+        if scope["path"] == "/whole":
+            parts = [{"body": b"abcdef", "more_body": False}]
+        if scope["query_string"] == b"together":
+            await send(start | parts.pop(0))
+        else:
+            await send(start)
+        for part in parts:
+            await send({"type": "http.response.body", **part})
+
+    edge = await serve(app)
+    for target in (b"/whole", b"/parts"):
+        got = [
+            await edge.exchange(method + b" " + target + query + b" HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n")
+            for query in (b"?together", b"")
+        ]
+        assert got[0] == got[1]
+        assert got[0].startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 class Broken(Exception):
     quiet = True
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.proxy.rig import Wire, proxied, request
+from tests.proxy.rig import Wire, call, proxied, request
 
 if TYPE_CHECKING:
     from waitroom.proxy import Proxy
@@ -53,6 +53,29 @@ async def test_a_slow_reader_makes_the_backend_wait(*, chunked: bool) -> None:
             most = max(most, sent - got)
         assert got >= SIZE_BYTES
         assert most < UNDERWAY_BYTES
+
+
+async def test_an_answer_that_is_there_is_one_message_where_the_server_takes_that() -> None:
+    async def script(wire: Wire) -> None:
+        while await wire.head():
+            await wire.send(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole")
+
+    async with proxied(script) as rig:
+        start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]}
+        together = await call(rig.proxy, extensions={"waitroom.body_in_start": True})
+        assert together == [start | {"body": b"whole", "more_body": False}]
+        assert await call(rig.proxy) == [start, {"type": "http.response.body", "body": b"whole", "more_body": False}]
+
+
+async def test_the_first_sweep_closes_no_connection_that_was_just_used() -> None:
+    async def script(wire: Wire) -> None:
+        while await wire.head():
+            await wire.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async with proxied(script) as rig:
+        await call(rig.proxy)
+        rig.proxy._sweep()
+        assert (rig.proxy.pool.idle, rig.proxy.pool.slots) == (1, 1)
 
 
 async def test_a_slow_backend_makes_the_visitor_wait() -> None:

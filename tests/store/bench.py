@@ -11,7 +11,7 @@ from waitroom.store.base import Purpose
 from waitroom.store.redis import RedisStore
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from waitroom.store.client import Client
 
 START_US = 1_800_000_000_000_000
 
@@ -19,16 +19,14 @@ START_US = 1_800_000_000_000_000
 class Bench:
     """One store's memory, any number of gateways on it, and the store's clock."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.now_us = START_US
         self._stores: list[RedisStore] = []
 
     def gateway(self, **room: Any) -> RedisStore:
         """Another gateway process: it remembers nothing yet."""
-        store = RedisStore(
-            self.client, [Room(name="sale", **room)], deadline_ms=5_000, store_time_us=lambda: self.now_us
-        )
+        store = RedisStore(self.client, [Room(name="sale", **room)], store_time_us=lambda: self.now_us)
         self._stores.append(store)
         return store
 
@@ -47,17 +45,18 @@ class Bench:
 
     async def keys(self) -> list[str]:
         """The names of all keys in the store."""
-        found: list[Any] = await self.client.keys("*")
+        found: list[Any] = await self.client.command("KEYS", "*")
         return [key.decode() for key in found]
 
     async def journal(self) -> list[tuple[str, str, int]]:
         """What happened: kind, visitor, score."""
-        entries: Any = await self.client.xrange("waitroom:{sale}:journal")
-        return [(f[b"kind"].decode(), f[b"visitor"].decode(), int(f[b"score"])) for _, f in entries]
+        entries: Any = await self.client.command("XRANGE", "waitroom:{sale}:journal", "-", "+")
+        facts = [dict(zip(pairs[::2], pairs[1::2], strict=True)) for _, pairs in entries]
+        return [(f[b"kind"].decode(), f[b"visitor"].decode(), int(f[b"score"])) for f in facts]
 
     async def forget(self) -> None:
         """The store loses its memory."""
-        await self.client.flushall()
+        await self.client.command("FLUSHALL")
 
 
 async def arrive(store: RedisStore, visitor: str, purpose: Purpose = Purpose.CLAIM) -> Visit:

@@ -152,7 +152,7 @@ class Model:
             return
         most = float(self.room.burst_visitors)
         if self.queue:
-            most = min(most, max(1.0, self.room.rate / 60))
+            most = max(1.0, self.room.rate / 60)
         if self.room.rate == 0:
             most = 0.0
         grown = self.credit + (self.now_ms - self.credit_ms) * (self.room.rate / 60_000)

@@ -7,7 +7,6 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakeredis import FakeAsyncRedis, FakeServer
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,6 +20,7 @@ from hypothesis.stateful import (
 
 from tests.store.bench import Bench, name, pass_of, token_of
 from tests.store.model import Model, Remembered
+from tests.store.simulated import SimulatedServer
 from waitroom.domain.room import Room
 from waitroom.domain.visit import MOVES, Answer, State, Visit
 from waitroom.store.base import Purpose
@@ -29,9 +29,8 @@ from waitroom.store.connect import open_client
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redis.asyncio import Redis
-
     from waitroom.domain.claims import PassClaims, QueueClaims
+    from waitroom.store.client import Client
     from waitroom.store.redis import RedisStore
 
 VISITOR_NAMES = [name(letter) for letter in "abcdefghij"]
@@ -46,13 +45,13 @@ STEPS_EACH = 100
 class StoreMachine(RuleBasedStateMachine):
     """Random visits, beats, changes and losses, done to both."""
 
-    client: Callable[[], Redis]
+    client: Callable[[], Client]
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.bench = Bench(type(self).client())
-        self.run(self.bench.client.flushall())
+        self.run(self.bench.forget())
         self.tokens: dict[str, QueueClaims] = {}
         self.passes: dict[str, PassClaims] = {}
         self.requests = 0
@@ -64,7 +63,6 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.run(self.bench.client.aclose())
-        self.run(self.bench.client.connection_pool.disconnect())
         self.loop.close()
 
     @initialize(
@@ -110,11 +108,13 @@ class StoreMachine(RuleBasedStateMachine):
         assert room.capacity is None or self.model.active_count <= room.capacity
 
     def generation(self) -> str:
-        value: bytes = self.run(self.bench.client.hget("waitroom:{sale}:state", "generation"))
+        value: bytes = self.run(self.bench.client.command("HGET", "waitroom:{sale}:state", "generation"))
         return value.decode()
 
     def known(self) -> bool:
-        return self.model.generation != "" and bool(self.run(self.bench.client.exists("waitroom:{sale}:state")))
+        return self.model.generation != "" and bool(
+            self.run(self.bench.client.command("EXISTS", "waitroom:{sale}:state"))
+        )
 
     @rule(visitors=st.lists(VISITORS, min_size=1, max_size=4), purpose=PURPOSES, index=st.integers(0, 2))
     def enter_together(self, visitors: list[str], purpose: Purpose, index: int) -> None:
@@ -259,7 +259,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert len(names) == len(set(names))
 
 
-def run_machine(client: Callable[[], Redis], steps: int) -> None:
+def run_machine(client: Callable[[], Client], steps: int) -> None:
     machine = type("Machine", (StoreMachine,), {"client": staticmethod(client)})
     run_state_machine_as_test(
         machine,
@@ -279,7 +279,7 @@ def test_ten_thousand_random_steps_on_a_real_valkey(valkey_url: str) -> None:
 
 
 def test_a_thousand_random_steps_on_fakeredis() -> None:
-    run_machine(lambda: FakeAsyncRedis(server=FakeServer()), STEPS_IN_ALL // 10)
+    run_machine(SimulatedServer, STEPS_IN_ALL // 10)
 
 
 WALK = {
@@ -305,7 +305,7 @@ def walk(machine: StoreMachine, chance: random.Random, steps: int) -> None:
     purposes = list(Purpose)
     for at in range(steps):
         if at % 500 == 0:
-            machine.run(machine.bench.client.flushall())
+            machine.run(machine.bench.forget())
             machine.tokens.clear()
             machine.passes.clear()
             machine.states.clear()

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from waitroom.datadir import LONGEST_SOCKET_PATH, DataDirectory, Paths, write_private
 from waitroom.errors import StartError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def mode(path: Path) -> int:
@@ -100,9 +98,13 @@ def test_a_place_that_cannot_hold_it_is_named(tmp_path: Path) -> None:
 def test_the_stores_socket_lies_in_the_run_directory_or_where_its_path_is_short_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short, temporary = tmp_path / "s", tmp_path / "t"
-    temporary.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    # Not below tmp_path, whose own length is nobody's choice.
+    with tempfile.TemporaryDirectory() as temporary:
+        monkeypatch.setattr("tempfile.tempdir", temporary)
+        check_store_sockets(Path(temporary) / "s", tmp_path)
+
+
+def check_store_sockets(short: Path, tmp_path: Path) -> None:
     with DataDirectory(short) as data:
         assert data.store_socket() == data.paths.run / "store.sock"
     with DataDirectory(tmp_path / ("long" * 30)) as data:

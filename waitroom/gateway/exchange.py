@@ -7,7 +7,7 @@ fails before it answers gives a plain 500 and one line in the log, without a wor
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -16,11 +16,12 @@ from waitroom.gateway.response_head import response_head
 from waitroom.logs import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from uvicorn._types import (
         ASGI3Application,
         ASGIReceiveEvent,
         ASGISendEvent,
-        HTTPResponseBodyEvent,
         HTTPResponseStartEvent,
         HTTPScope,
     )
@@ -39,6 +40,7 @@ class Connection(Protocol):
     transport: asyncio.Transport
     flow: FlowControl
     server_state: ServerState
+    tasks: set[asyncio.Task[None]]
 
     def pause_reading(self) -> None: ...
 
@@ -56,7 +58,27 @@ class Connection(Protocol):
 class Exchange(RequestResponseCycle):
     """One request and its response, as the application sees them."""
 
-    def __init__(self, connection: Connection, scope: HTTPScope, *, expects_continue: bool, keep_alive: bool) -> None:
+    # How every exchange begins; set on the object only where it changes.
+    task: asyncio.Task[None]  # set when it begins to run
+    tunnel: ClientTunnel | None = None
+    disconnected = False
+    more_body = True
+    response_started = False
+    response_complete = False
+    _end_told = False
+    _pieces: list[bytes] | None = None
+    _pieces_bytes = 0
+    _changed: asyncio.Event | None = None
+    _head: ResponseHead  # set with response_started
+    _left_bytes = 0
+
+    def __init__(
+        self,
+        connection: Connection,
+        scope: HTTPScope,
+        expects_continue: bool,  # positional: called for every request, and keywords cost
+        keep_alive: bool,
+    ) -> None:
         # The parent's __init__ is not called: it would make an Event per request; every method that reads it is ours.
         self.connection = connection
         self.scope = scope
@@ -64,22 +86,14 @@ class Exchange(RequestResponseCycle):
         self.flow = connection.flow
         self.keep_alive = keep_alive
         self.waiting_for_100_continue = expects_continue
-        self.tunnel: ClientTunnel | None = None
-        self.disconnected = False
-        self.more_body = True
-        self.response_started = False
-        self.response_complete = False
-        self._end_told = False
-        self._pieces: list[bytes] = []
-        self._pieces_bytes = 0
-        self._changed: asyncio.Event | None = None
-        self._head: ResponseHead = None  # type: ignore[assignment]  # set with response_started
-        self._left_bytes = 0
 
     # From the connection
 
     def add_body(self, body: bytes) -> None:
-        self._pieces.append(body)
+        if self._pieces is None:
+            self._pieces = [body]
+        else:
+            self._pieces.append(body)
         self._pieces_bytes += len(body)
         if self._pieces_bytes > HIGH_WATER_LIMIT:
             self.connection.pause_reading()
@@ -116,6 +130,8 @@ class Exchange(RequestResponseCycle):
         finally:
             if self.tunnel is not None:
                 self.tunnel.leave()
+            # Not by a callback of the task, as the parent does: that is one more turn of the loop for every request.
+            self.connection.tasks.discard(self.task)
 
     def _failed(self, error: Exception) -> None:
         if not getattr(type(error), "quiet", False):
@@ -127,20 +143,20 @@ class Exchange(RequestResponseCycle):
             return
         text = b"Something went wrong on our side. Please try again.\n"
         self.keep_alive = False
-        self._start(
-            {
-                "type": "http.response.start",
-                "status": 500,
-                "headers": [
-                    (b"content-type", b"text/plain; charset=utf-8"),
-                    (b"content-length", b"%d" % len(text)),
-                    (b"cache-control", b"no-store"),
-                ],
-            }
-        )
-        self._continue({"type": "http.response.body", "body": text})
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(text)),
+            (b"cache-control", b"no-store"),
+        ]
+        self._start({"type": "http.response.start", "status": 500, "headers": headers})
+        self._continue({"body": text})
 
     async def send(self, message: ASGISendEvent) -> None:
+        """Take a part of the response, as ASGI has it.
+
+        Beyond ASGI, and offered in the scope as `waitroom.body_in_start`: the message that starts a response may bring
+        `body` and `more_body` too, so that a response that is all there is one message and one write.
+        """
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
@@ -171,27 +187,30 @@ class Exchange(RequestResponseCycle):
         self._left_bytes = head.length or 0
         self.waiting_for_100_continue = False
         self.response_started = True
-        self.transport.write(head.data)
+        if "body" in message:
+            self._continue(message, head.data)
+        else:
+            self.transport.write(head.data)
 
-    def _continue(self, message: HTTPResponseBodyEvent) -> None:
+    def _continue(self, message: Mapping[str, Any], before: bytes = b"") -> None:
+        """Write a part of the body, with what is to go `before` it in the same breath."""
         body = message.get("body", b"")
         more_body = message.get("more_body", False)
         head = self._head
         if head.bodiless:
-            pass
+            body = b""
         elif head.chunked:
             if body:
                 end = b"\r\n" if more_body else b"\r\n0\r\n\r\n"
-                self.transport.write(b"".join((b"%x\r\n" % len(body), body, end)))
+                body = b"".join((b"%x\r\n" % len(body), body, end))
             elif not more_body:
-                self.transport.write(b"0\r\n\r\n")
-        else:
-            if head.length is not None:
-                self._left_bytes -= len(body)
-                if self._left_bytes < 0 or (self._left_bytes and not more_body):
-                    raise RuntimeError("The response body is not as long as its Content-Length.")
-            if body:
-                self.transport.write(body)
+                body = b"0\r\n\r\n"
+        elif head.length is not None:
+            self._left_bytes -= len(body)
+            if self._left_bytes < 0 or (self._left_bytes and not more_body):
+                raise RuntimeError("The response body is not as long as its Content-Length.")
+        if before or body:
+            self.transport.write(before + body)
         if not more_body:
             self.response_complete = True
             self._wake()
@@ -212,8 +231,8 @@ class Exchange(RequestResponseCycle):
                 self._changed = asyncio.Event()
             self._changed.clear()
             await self._changed.wait()
-        body = b"".join(self._pieces)
-        self._pieces.clear()
+        body = b"".join(self._pieces or ())
+        self._pieces = None
         self._pieces_bytes = 0
         self._end_told = not self.more_body
         return {"type": "http.request", "body": body, "more_body": self.more_body}

@@ -6,6 +6,7 @@ Waitroom's own and never reaches the site.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,7 +63,7 @@ class Gate:
         asked, scheme = self._desk.read(scope)
         extensions = scope.get("extensions")
         if extensions is not None and b"#" in extensions.get("waitroom.target", b""):
-            await _refuse(send, method, "A request's target has no fragment.")
+            await _refuse(scope, send, "A request's target has no fragment.")
             return
         route = self._router.route(method, asked.host, scope["raw_path"])
         inner = {**scope, "headers": asked.headers, "scheme": scheme}
@@ -70,7 +71,7 @@ class Gate:
         if room is None:
             if route.ambiguous:
                 self._metrics.requests("", "refused")
-                await _refuse(send, method, "The path can be read in more than one way. Please use its plain form.")
+                await _refuse(scope, send, "The path can be read in more than one way. Please use its plain form.")
                 return
             await self._pass_by("", "unmatched", inner, receive, send)
             return
@@ -78,7 +79,7 @@ class Gate:
             record = self._store.record(room)
         except RoomUnknown:
             # For a moment while a reload goes through; what is protected stays so.
-            await _answer(send, method, 503, *plain_problem(503, "Not ready", f"The room {room} is being set up."))
+            await _answer(scope, send, 503, *plain_problem(503, "Not ready", f"The room {room} is being set up."))
             return
         if record.room.mode is Mode.OFF:
             await self._pass_by(room, "off", inner, receive, send)
@@ -111,7 +112,7 @@ class Gate:
 
         await self._site(_with_tunnel(inner, ()), receive, watch)
 
-    async def _serve(
+    def _serve(
         self,
         claims: PassClaims,
         proofs: Proofs,
@@ -121,12 +122,9 @@ class Gate:
         *,
         cookies: Sequence[Header] = (),
         renewal: bool = False,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Send the request of an admitted visitor to the site, and `cookies` back on its answer."""
-        inner["headers"] += [
-            (b"waitroom-room", claims.room.encode("ascii")),
-            (b"waitroom-visitor", claims.visitor.encode("ascii")),
-        ]
+        inner["headers"] += _introduction(claims.room, claims.visitor)
 
         def watch(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
@@ -142,7 +140,7 @@ class Gate:
                     message["headers"] = headers
             return send(message)
 
-        await self._site(_with_tunnel(inner, cookies), receive, watch)
+        return self._site(_with_tunnel(inner, cookies), receive, watch)
 
     async def _release(self, claims: PassClaims, proofs: Proofs, message: Message, send: Send) -> None:
         """End the session, as the site's answer asks, before the answer goes on."""
@@ -189,7 +187,7 @@ class Gate:
         navigation = manner.navigation
         if manner.speculative:
             # Nobody is there to be let in: a turn would be spent on a guess.
-            await self._wait(record, None, proofs, "refused", method, send, navigation=False)
+            await self._wait(record, None, proofs, "refused", inner, send, navigation=False)
             return
         purpose = Purpose.CLAIM
         if proofs.queue is None and (not navigation or (manner.cross_site and method not in _SAFE)):
@@ -208,7 +206,7 @@ class Gate:
             outcome = answer.value
             if visit.provisional and answer is Answer.WAITING:
                 outcome = "store_away" if proofs.queue is not None else "provisional"
-            await self._wait(record, visit, proofs, outcome, method, send, navigation=navigation)
+            await self._wait(record, visit, proofs, outcome, inner, send, navigation=navigation)
 
     async def _wait(
         self,
@@ -216,7 +214,7 @@ class Gate:
         visit: Visit | None,
         proofs: Proofs,
         outcome: str,
-        method: str,
+        inner: Scope,
         send: Send,
         *,
         navigation: bool,
@@ -228,14 +226,14 @@ class Gate:
         if navigation:
             status = record.room.waiting_status
             me = f"{self._prefix}/{record.room.name}/me"
-            body, headers = self._page.render(standing, me=me, reload=method in _SAFE)
+            body, headers = self._page.render(standing, me=me, reload=inner["method"] in _SAFE)
             if status in {429, 503}:
                 headers.append((b"retry-after", str(standing.poll_after_seconds).encode("ascii")))
         else:
             body, headers = problem(standing, prefix=self._prefix)
         if visit is not None:
             headers += self._desk.place_headers(visit, proofs)
-        await _answer(send, method, status, body, headers)
+        await _answer(inner, send, status, body, headers)
 
 
 class _Tunnel:
@@ -272,6 +270,12 @@ def edited_head(head: bytes, cookies: Sequence[Header]) -> bytes:
     return b"\r\n".join([status_line, *kept, *added, b"", b""])
 
 
+@lru_cache(1_024)
+def _introduction(room: str, visitor: str) -> tuple[Header, Header]:
+    """Return what tells the backend whom it serves."""
+    return (b"waitroom-room", room.encode("ascii")), (b"waitroom-visitor", visitor.encode("ascii"))
+
+
 def _with_tunnel(inner: Scope, cookies: Sequence[Header]) -> Scope:
     extensions: MutableMapping[str, Any] | None = inner.get("extensions")
     if extensions is not None and "waitroom.tunnel" in extensions:
@@ -279,11 +283,16 @@ def _with_tunnel(inner: Scope, cookies: Sequence[Header]) -> Scope:
     return inner
 
 
-async def _refuse(send: Send, method: str, detail: str) -> None:
-    await _answer(send, method, 400, *plain_problem(400, HTTPStatus.BAD_REQUEST.phrase, detail))
+async def _refuse(scope: Scope, send: Send, detail: str) -> None:
+    await _answer(scope, send, 400, *plain_problem(400, HTTPStatus.BAD_REQUEST.phrase, detail))
 
 
-async def _answer(send: Send, method: str, status: int, body: bytes, headers: list[Header]) -> None:
+async def _answer(scope: Scope, send: Send, status: int, body: bytes, headers: list[Header]) -> None:
     headers.append((b"content-length", str(len(body)).encode("ascii")))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+    rest: Message = {"body": b"" if scope["method"] == "HEAD" else body, "more_body": False}
+    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
+    if "waitroom.body_in_start" in (scope.get("extensions") or ()):
+        await send({**start, **rest})
+    else:
+        await send(start)
+        await send({"type": "http.response.body", **rest})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
@@ -59,6 +60,10 @@ ENGLISH: Final[dict[str, str]] = {
 VIEWS: Final = ("waiting", "called", "paused", "closed", "reconnecting", "recovering", "new")
 
 _EXACT_BELOW: Final = 1_000
+_REMEMBERED_PAGES: Final = 256
+_NONCE: Final = "\0"
+_DATA: Final = "\1"
+"""Stand in a page that is rendered for many where each one's own goes: no text holds them."""
 PROBLEM_TITLES: Final = {
     "closed": "The room is closed",
     "called": "It is your turn in a moment",
@@ -66,8 +71,20 @@ PROBLEM_TITLES: Final = {
 }
 
 
+class Shown(NamedTuple):
+    """What of a standing the page's markup depends on: the same for many visitors who come one after another."""
+
+    view: str
+    position: int
+    """As it is shown: rough."""
+    low_minutes: int | None
+    admitted_last_minute: int
+    poll_after_seconds: int
+    claim_seconds_left: int
+
+
 class WaitingPage:
-    """Renders the page from its template, prepared once."""
+    """Renders the page from its template, once for all who are shown the same."""
 
     def __init__(self, new_nonce: Callable[[], str], words: dict[str, str] = ENGLISH, language: str = "en") -> None:
         environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -79,22 +96,24 @@ class WaitingPage:
         self._spoken = htmlsafe_json_dumps({"lang": language, "words": words})
         self._language = language
         self._direction = "rtl" if language.partition("-")[0] in {"ar", "fa", "he", "ur"} else "ltr"
+        self._pieces = lru_cache(_REMEMBERED_PAGES)(self._render)
 
     def render(self, standing: Standing, *, me: str, reload: bool) -> tuple[bytes, list[Header]]:
         """Return the page and its headers. `reload`: the page came by GET, so loading it again is safe."""
         nonce = self._new_nonce()
-        view = standing.view if standing.view in VIEWS else "new"
-        data = htmlsafe_json_dumps({"me": me, "reload": reload, "now": standing.as_json()})
-        html = self._template.render(
-            nonce=nonce,
-            lang=self._language,
-            dir=self._direction,
-            now=standing,
-            view=view,
-            w=self._words,
-            data=data,
-            spoken=self._spoken,
+        wait = standing.wait
+        before, after = self._pieces(
+            Shown(
+                standing.view if standing.view in VIEWS else "new",
+                rough(standing.position),
+                None if wait is None else wait["low_minutes"],
+                standing.admitted_last_minute,
+                standing.poll_after_seconds,
+                standing.claim_seconds_left,
+            )
         )
+        data = htmlsafe_json_dumps({"me": me, "reload": reload, "now": standing.as_json()})
+        html = "".join((nonce.join(before), data, nonce.join(after)))
         headers = [
             (b"content-type", b"text/html; charset=utf-8"),
             (b"cache-control", b"no-store"),
@@ -103,6 +122,20 @@ class WaitingPage:
             (b"x-content-type-options", b"nosniff"),
         ]
         return html.encode(), headers
+
+    def _render(self, shown: Shown) -> tuple[list[str], list[str]]:
+        """Return the page before and after its data, each in the pieces between which the nonce goes."""
+        before, after = self._template.render(
+            nonce=_NONCE,
+            lang=self._language,
+            dir=self._direction,
+            now=shown,
+            view=shown.view,
+            w=self._words,
+            data=_DATA,
+            spoken=self._spoken,
+        ).split(_DATA)
+        return before.split(_NONCE), after.split(_NONCE)
 
 
 def content_security_policy(nonce: str) -> bytes:

@@ -12,6 +12,7 @@ connection is closed. Nothing a client sent is written to the log.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from dataclasses import dataclass
@@ -28,10 +29,9 @@ from waitroom.gateway.request_reader import RequestReader
 from waitroom.gateway.tunnel import ClientTunnel
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
-    from uvicorn._types import ASGI3Application, HTTPScope
+    from uvicorn._types import ASGI3Application, ASGIVersions, HTTPScope
 
     from waitroom.gateway.request_head import RequestHead
 
@@ -88,7 +88,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self._running: Exchange | None = None
         self._tunnel: ClientTunnel | None = None
         self._stopping = False
-        self._asgi = {"version": self.asgi_version, "spec_version": "2.3"}
+        self._asgi: ASGIVersions = {"version": self.asgi_version, "spec_version": "2.3"}
+        self._raw_root_path = self.root_path.encode("ascii")
         now = self.loop.time()
         self._deadline = Deadline(self.limits, self.timeout_keep_alive, now)
         self._unread = UnreadAnswer(self.limits.write_stall_seconds)
@@ -143,11 +144,9 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def request_came(self, head: RequestHead) -> None:
         previous = self.cycle
-        extensions: dict[str, Any] = {"waitroom.target": head.target}
+        extensions: dict[str, Any] = {"waitroom.target": head.target, "waitroom.body_in_start": True}
         self.scope = self._scope(head, extensions)
-        exchange = self.cycle = Exchange(
-            self, self.scope, expects_continue=head.expects_continue, keep_alive=head.keep_alive
-        )
+        exchange = self.cycle = Exchange(self, self.scope, head.expects_continue, head.keep_alive)
         if head.is_websocket:
             self._tunnel = exchange.tunnel = ClientTunnel(self.transport, self.flow, self.loop, exchange.tunnel_opened)
             extensions["waitroom.tunnel"] = self._tunnel
@@ -163,25 +162,22 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _scope(self, head: RequestHead, extensions: dict[str, Any]) -> HTTPScope:
         path = head.path.decode("ascii")
-        return cast(
-            "HTTPScope",
-            {
-                "type": "http",
-                "asgi": self._asgi,
-                "http_version": head.version,
-                "server": self.server,
-                "client": self.client,
-                "scheme": self.scheme,
-                "root_path": self.root_path,
-                "method": head.method,
-                "path": self.root_path + (unquote(path) if "%" in path else path),
-                "raw_path": self.root_path.encode("ascii") + head.path,
-                "query_string": head.query,
-                "headers": head.headers,
-                "state": self.app_state.copy(),
-                "extensions": extensions,
-            },
-        )
+        return {
+            "type": "http",
+            "asgi": self._asgi,
+            "http_version": head.version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "root_path": self.root_path,
+            "method": head.method,
+            "path": self.root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self._raw_root_path + head.path,
+            "query_string": head.query,
+            "headers": head.headers,
+            "state": self.app_state.copy(),
+            "extensions": extensions,
+        }
 
     def body_came(self, body: bytes) -> None:
         exchange = self.cycle
@@ -201,7 +197,9 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _run(self, exchange: Exchange, app: ASGI3Application) -> None:
         self._running = exchange
-        self._start_asgi_task(exchange, app)
+        # Named, or asyncio makes up a name each time.
+        exchange.task = task = asyncio.Task(exchange.run_asgi(app), loop=self.loop, name="request")
+        self.tasks.add(task)
 
     def exchange_finished(self, exchange: Exchange) -> None:
         self.server_state.total_requests += 1

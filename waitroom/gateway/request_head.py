@@ -104,8 +104,7 @@ def checked_head(
     target: bytes,
     headers: list[tuple[bytes, bytes]],
     watched: Sequence[tuple[bytes, bytes]],
-    *,
-    upgrading: bool,
+    upgrading: bool,  # positional: called for every request, and keywords cost
     persistent: bool,
 ) -> RequestHead:
     """The head made of these parts; raises RequestRefused.
@@ -119,6 +118,8 @@ def checked_head(
         raise RequestRefused("method")
     host = checked_host(watched)
     path, query = path_and_query(target, host, method)
+    if len(watched) == 1 and not upgrading:  # as most requests are: only a Host
+        return RequestHead(method, version, target, path, query, headers, False, persistent and version == "1.1", False)
     expects_continue = bodied = False
     upgrades: list[bytes] = []
     for name, value in watched:

@@ -47,9 +47,11 @@ class RequestReader:
         """Whether a head has begun and is not whole yet."""
         self._in_body = False
         self._parse_again = False
-        self._head_bytes = 0  # of the head being parsed, as far as the parser has reported it
+        self._head_left_bytes = 0  # what the head being parsed may still take, as far as the parser has reported it
         self._loose_bytes = 0  # raw bytes since a head was whole, a part of a body came or a request ended
         self._moved = False  # one of the last two has happened in the bytes at hand
+        self._line_bytes = limits.header_line_bytes
+        self._fields = limits.header_fields
 
     def _new_parser(self) -> httptools.HttpRequestParser:
         parser = httptools.HttpRequestParser(self)
@@ -91,32 +93,34 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         self.in_head = True
-        self._head_bytes = 0
+        self._head_left_bytes = self._limits.header_bytes
         self._watched: list[tuple[bytes, bytes]] = []
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
 
     def on_url(self, url: bytes) -> None:
         self._target += url
+        self._head_left_bytes -= len(url)
         if len(self._target) > self._limits.request_line_bytes:
             raise RequestRefused("request_line_size")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.in_head:
             return  # a trailer: never to be merged into the headers, and of no use here
-        limits = self._limits
         size = len(name) + len(value) + 4
-        self._head_bytes += size
-        if size > limits.header_line_bytes:
+        self._head_left_bytes -= size
+        headers = self._headers
+        if size > self._line_bytes:
             raise RequestRefused("header_line_size")
-        if self._head_bytes + len(self._target) > limits.header_bytes:
+        if self._head_left_bytes < 0:
             raise RequestRefused("header_size")
-        if len(self._headers) >= limits.header_fields:
+        if len(headers) >= self._fields:
             raise RequestRefused("header_fields")
         name = name.lower()
-        self._headers.append((name, value))
+        pair = name, value.rstrip(b" \t")  # llhttp leaves what stands behind a value to us
+        headers.append(pair)
         if name in WATCHED:
-            self._watched.append((name, value))
+            self._watched.append(pair)
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -127,8 +131,8 @@ class RequestReader:
             self._target,
             self._headers,
             self._watched,
-            upgrading=upgrading,
-            persistent=parser.should_keep_alive(),
+            upgrading,
+            parser.should_keep_alive(),
         )
         if upgrading and not head.is_websocket:
             self._parse_again = True

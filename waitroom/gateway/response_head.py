@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"date", b"server"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
 _NAMES: dict[bytes, bytes] = {}  # names seen in responses and their checked, lower-case start of a line
 _NAMES_MAX = 1024
@@ -55,8 +55,8 @@ def response_head(
     bodiless = method == "HEAD" or status in (204, 304)
     lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
     length: int | None = None
-    given: list[bytes] = []
-    for name, value in headers:
+    fields = list(headers)
+    for name, value in fields:
         start = _NAMES.get(name)
         if start is not None:
             lines.append(start + value)
@@ -70,11 +70,8 @@ def response_head(
             length = int(value)
         elif lowered == b"connection":
             keep_alive = keep_alive and b"close" not in value.lower()
-        elif lowered != b"transfer-encoding":
-            given.append(lowered)
-            lines.append(lowered + b": " + value)
     for name, value in defaults:
-        if name not in given:
+        if all(name != said.lower() for said, _ in fields):
             lines.append(name + b": " + value)
     if length is not None and status != 204:
         lines.append(b"content-length: %d" % length)
@@ -89,7 +86,6 @@ def response_head(
         lines.append(b"connection: close")
     lines += (b"", b"")
     data = b"\r\n".join(lines)
-    breaks = len(lines) - 1
-    if data.count(b"\n") != breaks or data.count(b"\r") != breaks or b"\0" in data:
+    if len(data.translate(None, b"\r\n\0")) != len(data) - 2 * (len(lines) - 1):
         raise ValueError("A response header field contains CR, LF or NUL.")
     return ResponseHead(data, keep_alive, chunked, length, bodiless)

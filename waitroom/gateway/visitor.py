@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +28,9 @@ SCHEME: Final = b"waitroom "
 MOST_DUPLICATES: Final = 4
 """How many cookies of one name are looked at: each costs a signature to check."""
 
+_REMEMBERED: Final = 4_096
+_LONGEST_REMEMBERED_BYTES: Final = 1_024
+"""Of Cookie headers: a visitor's is the same for each request."""
 _OWN: Final = b"waitroom-"
 _OWN_SECURE: Final = b"__host-waitroom-"
 _FORWARDING: Final = frozenset({
@@ -63,11 +66,11 @@ class Asked:
     headers: list[Header]
     """What the backend may see, in order."""
     host: str = ""
-    own_cookies: list[bytes] = field(default_factory=list)
+    own_cookies: tuple[bytes, ...] = ()
     """Waitroom's own, as `name=value`."""
     token: str = ""
     """What `Authorization: Waitroom` brought."""
-    forwarding: list[Header] = field(default_factory=list)
+    forwarding: tuple[Header, ...] = ()
     """What a trusted peer said of whom it forwards."""
 
 
@@ -86,8 +89,9 @@ def read_headers(headers: Iterable[Header], *, trusted: bool) -> Asked:
             asked.host = pair[1].decode("latin-1")
             kept.append(pair)
         elif kind == _COOKIE:
-            if _OWN in pair[1].lower():
-                rest = _take_own_cookies(pair[1], asked.own_cookies)
+            rest, own = _sort_cookies(pair[1]) if len(pair[1]) <= _LONGEST_REMEMBERED_BYTES else sort_cookies(pair[1])
+            if own:
+                asked.own_cookies += own
                 if rest:
                     kept.append((pair[0], rest))
             else:
@@ -98,7 +102,7 @@ def read_headers(headers: Iterable[Header], *, trusted: bool) -> Asked:
             else:
                 kept.append(pair)
         elif kind == _FORWARDED and trusted:
-            asked.forwarding.append(pair)
+            asked.forwarding += (pair,)
             kept.append(pair)
     return asked
 
@@ -108,9 +112,12 @@ def is_own_cookie(pair: bytes) -> bool:
     return pair[:25].lower().startswith((_OWN + b"queue-", _OWN + b"pass-", _OWN_SECURE))
 
 
-def _take_own_cookies(cookies: bytes, own: list[bytes]) -> bytes:
-    """Move Waitroom's cookies from a Cookie header to `own`; return what is left of it."""
+def sort_cookies(cookies: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """Return what is left of a Cookie header without Waitroom's cookies, and those."""
     lowered = cookies.lower()
+    if _OWN not in lowered:
+        return cookies, ()
+    own = []
     kept = []
     done = 0
     at = lowered.find(_OWN)
@@ -124,7 +131,10 @@ def _take_own_cookies(cookies: bytes, own: list[bytes]) -> bytes:
             done = end
         at = lowered.find(_OWN, end)
     kept.append(cookies[done:])
-    return b"".join(kept).strip(b"; ")
+    return b"".join(kept).strip(b"; "), tuple(own)
+
+
+_sort_cookies = lru_cache(_REMEMBERED)(sort_cookies)
 
 
 def cookie_name(kind: str, room: str, *, secure: bool) -> str:
@@ -140,7 +150,10 @@ def _cookie_start(kind: str, room: str, secure: bool) -> bytes:
 def texts_of(asked: Asked, kind: str, room: str, *, secure: bool) -> list[str]:
     """Return the tokens of `kind` that came for `room`: by Authorization first, then by cookie as they stand."""
     start = _cookie_start(kind, room, secure)
-    texts = [pair[len(start) :].decode("latin-1") for pair in asked.own_cookies if pair.startswith(start)]
+    own = asked.own_cookies
+    if len(own) == 1 and not asked.token:  # as of nearly every visitor
+        return [own[0][len(start) :].decode("latin-1")] if own[0].startswith(start) else []
+    texts = [pair[len(start) :].decode("latin-1") for pair in own if pair.startswith(start)]
     if asked.token and is_pass(asked.token) == (kind == PASS):
         texts.insert(0, asked.token)
     return texts[:MOST_DUPLICATES]

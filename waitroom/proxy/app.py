@@ -84,7 +84,14 @@ class Proxy:
                 may_upgrade=tunnel is not None,
             )
             exchange = Exchange(
-                method, request, receive, send, self.pool, self._observer, self._options.body_limit_bytes
+                method,
+                request,
+                receive,
+                send,
+                self.pool,
+                self._observer,
+                self._options.body_limit_bytes,
+                body_in_start="waitroom.body_in_start" in extensions,
             )
             self._live.add(exchange)
             if self._sweep_timer is None:
@@ -146,13 +153,14 @@ class Proxy:
         self._observer.tunnels_changed(self._tunnels)
 
     def _start_sweep(self) -> None:
-        self._sweep_timer = asyncio.get_running_loop().call_later(self._sweep_seconds, self._sweep)
+        loop = asyncio.get_running_loop()
+        self.pool.sweep(loop.time())  # before the first connection grows idle: it tells the pool the time
+        self._sweep_timer = loop.call_later(self._sweep_seconds, self._sweep)
 
     def _sweep(self) -> None:
         now = asyncio.get_running_loop().time()
         for exchange in self._live:
             exchange.sweep(now, self._options.read_timeout_seconds)
-        self.pool.sweep(now)
         self._sweep_timer = None
         if self._live or self.pool.idle:
             self._start_sweep()

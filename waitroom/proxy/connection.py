@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 HEAD_LIMIT_BYTES = 64 * 1024
 BODY_HIGH_WATER_BYTES = 64 * 1024
 
+_KEEP_ALIVE = [b"keep-alive"]
 _LOOKED_AT = HOP_BY_HOP | {b"content-length"}
 
 
@@ -48,6 +49,7 @@ class BackendConnection(asyncio.Protocol):
         "_head_fed_bytes",
         "_is_head",
         "_loop",
+        "_loose_bytes",
         "_parser",
         "_quiet_since",
         "_raw_data",
@@ -57,6 +59,7 @@ class BackendConnection(asyncio.Protocol):
         "_surplus",
         "_transport",
         "_until_close",
+        "_upgrade",
         "_upgrading",
         "_waiter",
         "_write_backlog_bytes",
@@ -128,7 +131,8 @@ class BackendConnection(asyncio.Protocol):
         self._surplus = self._until_close = self._body_expected = False
         self._connection: list[bytes] = []
         self._codings: list[bytes] = []
-        self._buffered_bytes = self._head_fed_bytes = 0
+        self._upgrade = b""
+        self._buffered_bytes = self._head_fed_bytes = self._loose_bytes = 0
         self._fresh = True
         self._quiet_since = 0.0
         self._write_backlog_bytes = 0
@@ -144,13 +148,10 @@ class BackendConnection(asyncio.Protocol):
             self._drain_waiter = self._loop.create_future()
             await self._drain_waiter
 
-    async def wait(self) -> None:
-        """Until something has changed: the head, more body, the end, a 100 Continue or a failure."""
+    def wait(self) -> asyncio.Future[None]:
+        """To be awaited: until something has changed: the head, more body, the end, a 100 Continue or a failure."""
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def take(self) -> bytes:
         """All of the body that has arrived and was not taken yet; reading goes on if it was stopped."""
@@ -309,8 +310,9 @@ class BackendConnection(asyncio.Protocol):
             self._raw_writable()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _wake_writer(self) -> None:
         if self._drain_waiter is not None and not self._drain_waiter.done():
@@ -330,6 +332,7 @@ class BackendConnection(asyncio.Protocol):
             return
         if not self.head_done:
             self._head_fed_bytes += len(data)
+        buffered_bytes = self._buffered_bytes
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as switch:
@@ -348,8 +351,15 @@ class BackendConnection(asyncio.Protocol):
         else:
             if not self.head_done and self._head_fed_bytes > HEAD_LIMIT_BYTES:
                 self.fail(_head_too_long())
-            elif self.complete and self._is_head:
-                self._parser = None
+            elif self.complete:
+                if self._is_head:
+                    self._parser = None
+            elif self._buffered_bytes != buffered_bytes:
+                self._loose_bytes = 0
+            else:
+                self._loose_bytes += len(data)
+                if self._loose_bytes > HEAD_LIMIT_BYTES:  # the parser keeps a trailer until it is whole
+                    self.fail(BadAnswer(f"the backend sent {HEAD_LIMIT_BYTES} bytes that are no part of a body"))
 
     def on_message_begin(self) -> None:
         if self.complete:
@@ -357,6 +367,7 @@ class BackendConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
+        value = value.rstrip(b" \t")  # llhttp leaves what stands behind a value to us
         if name not in _LOOKED_AT:
             if not self.head_done:  # else a trailer: dropped, for a field after the body may not act as one before it
                 self.headers.append((name, value))
@@ -368,6 +379,8 @@ class BackendConnection(asyncio.Protocol):
                 self._connection.append(value)
             elif name == b"transfer-encoding":
                 self._codings.append(value)
+            elif name == b"upgrade":
+                self._upgrade = value
 
     def on_headers_complete(self) -> None:
         if self.complete:
@@ -389,14 +402,22 @@ class BackendConnection(asyncio.Protocol):
         if self._codings and [coding.lower() for coding in self._codings] != [b"chunked"]:
             raise BadAnswer("the backend used a transfer coding other than chunked")
         if status == 101:
-            if not self._upgrading or not self._parser.should_upgrade():
+            asked = self._upgrading and self._upgrade.lower() == b"websocket"
+            if not asked or not self._parser.should_upgrade():
                 raise BadAnswer("the backend switched protocols without being asked")
             self.switched = True
         self.keep_alive = version == "1.1"
-        if self._connection:
-            self.headers = without_listed(self.headers, self._connection)
-            tokens = connection_tokens(self._connection)
+        connection = self._connection
+        if connection == _KEEP_ALIVE:
+            self.keep_alive = True
+        elif connection:
+            self.headers = without_listed(self.headers, connection)
+            tokens = connection_tokens(connection)
             self.keep_alive = b"close" not in tokens and (self.keep_alive or b"keep-alive" in tokens)
+        if self._codings and version == "1.0":
+            self.keep_alive = False  # RFC 9112 §6.1: its framing is faulty, so nothing may follow it
+        if self.keep_alive and not self._is_head and not self._parser.should_keep_alive():
+            self.keep_alive = False  # llhttp listens to Proxy-Connection too, and would take no other answer
         self.status = status
         self.head_done = True
         if self._is_head or self.switched:

@@ -36,27 +36,21 @@ CONTINUE_WAIT_SECONDS = 0.8
 
 
 class Exchange:
-    """A request, its answer, and what is known of both."""
+    """A request, its answer, and what is known of both.
 
-    __slots__ = (
-        "_aged",
-        "_inbound_task",
-        "_limit_bytes",
-        "_method",
-        "_observer",
-        "_pool",
-        "_receive",
-        "_received_bytes",
-        "_request",
-        "_send",
-        "_watchable",
-        "connection",
-        "error",
-        "gone",
-        "sent",
-        "status",
-        "uploaded",
-    )
+    `body_in_start`: what starts an answer may bring of its body what is there (see gateway.exchange, which offers it).
+    """
+
+    # How every exchange begins.
+    connection: BackendConnection | None = None
+    error: Exception | None = None
+    gone = False
+    sent = False
+    status = 0
+    """Of the answer whose head has arrived."""
+    _inbound_task: asyncio.Task[None] | None = None
+    _received_bytes = 0
+    _aged = False
 
     def __init__(
         self,
@@ -67,6 +61,8 @@ class Exchange:
         pool: ConnectionPool,
         observer: ProxyObserver,
         limit_bytes: int | None,
+        *,
+        body_in_start: bool = False,
     ) -> None:
         self._method = method
         self._request = request
@@ -75,17 +71,8 @@ class Exchange:
         self._pool = pool
         self._observer = observer
         self._limit_bytes = limit_bytes
-        self._inbound_task: asyncio.Task[None] | None = None
-        self._received_bytes = 0
-        self.uploaded = request.length == 0
-        self._watchable = self.uploaded
-        self._aged = False
-        self.connection: BackendConnection | None = None
-        self.error: Exception | None = None
-        self.gone = False
-        self.sent = False
-        self.status = 0
-        """Of the answer whose head has arrived."""
+        self._body_in_start = body_in_start
+        self.uploaded = self._watchable = request.length == 0
 
     async def run(self) -> None:
         """Carry it out, up to the switch if there is one: then `status` is SWITCHING and `connection` stays held.
@@ -244,18 +231,29 @@ class Exchange:
 
     # --- to the visitor ---
 
+    def _give_back(self, connection: BackendConnection) -> None:
+        """Before the last bytes are handed on: a slow visitor holds no connection."""
+        self.connection = None
+        self._pool.release(connection)
+
     async def _relay(self, connection: BackendConnection) -> None:
         send = self._send
         headers = connection.headers
         if not self.uploaded:  # the rest of the body will not be read: no other request can follow it
             headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": connection.status, "headers": headers})
+        start: Message = {"type": "http.response.start", "status": connection.status, "headers": headers}
+        if self._body_in_start:
+            start["body"] = connection.take()
+            start["more_body"] = not connection.complete
+            if connection.complete:
+                self._give_back(connection)
+                await send(start)
+                return
+        await send(start)
         while True:
             body = connection.take()
             if connection.complete:
-                # Given back before the last bytes are handed on: a slow visitor holds no connection.
-                self.connection = None
-                self._pool.release(connection)
+                self._give_back(connection)
                 await send({"type": "http.response.body", "body": body, "more_body": False})
                 return
             if body:

@@ -44,7 +44,9 @@ HOP_BY_HOP = frozenset(
 """Fields about one connection. Proxy-Authenticate and -Authorization: of RFC 2616's list, and nothing for a shop."""
 
 _FORWARDING = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded", b"via"))
-_REWRITTEN = HOP_BY_HOP | _FORWARDING | {b"host", b"content-length", b"expect"}
+_DISGUISED = frozenset((b"content_length", b"content.length", b"transfer_encoding", b"transfer.encoding"))
+"""Many backends read `_` and `.` in a name as `-`: these would be a second opinion on where the body ends. Dropped."""
+_REWRITTEN = HOP_BY_HOP | _FORWARDING | _DISGUISED | {b"host", b"content-length", b"expect"}
 
 _KEPT_WHEN_LISTED = frozenset(
     (
@@ -165,7 +167,7 @@ class RequestRewriter:
                 kept.append(pair)
             elif name in special:
                 special[name].append(pair[1])
-            else:
+            elif name != b"connection" or pair[1] not in _PLAIN_CONNECTION:  # these two say nothing that matters here
                 special[name] = [pair[1]]
 
         hosts = special.get(b"host", [])

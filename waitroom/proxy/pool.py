@@ -93,7 +93,7 @@ class ConnectionPool:
         if not connection.reusable or self._closing:
             connection.abort()
             return
-        waiter = self._next_waiter()
+        waiter = self._next_waiter() if self._waiters else None
         if waiter is not None:
             waiter.set_result(connection)
         else:

@@ -1,41 +1,49 @@
 """Deadline: the longest wait for an answer, which does not blame the store for a stall of our own process.
 
 When the event loop stalls, because the machine is short of processors, the answer may lie unread in the socket while
-the timer is already due. A timer that fires late therefore only waits once more; one that fires on time ends the call.
+the timer is already due. An alarm that goes off late therefore only waits once more; one that is on time ends the call.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Callable
 
-T = TypeVar("T")
 LATE_SECONDS = 0.025
 """How late a timer may fire on a loop that is not stalled."""
 
 
-async def within(seconds: float, call: Awaitable[T]) -> T:
-    """Return what `call` returns; raises TimeoutError when it takes longer while the loop is running."""
-    loop = asyncio.get_running_loop()
-    timer: asyncio.TimerHandle | None = None
+class Alarm:
+    """Calls `due(now)` at the moment last set, or a whole `seconds` later when the loop was stalled at that moment."""
 
-    def due(when: float) -> None:
-        nonlocal timer
-        if loop.time() - when > LATE_SECONDS:
-            timer = armed()
+    def __init__(self, seconds: float, due: Callable[[float], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seconds = seconds
+        self._due = due
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_set(self) -> bool:
+        return self._timer is not None
+
+    def set(self, when: float) -> None:
+        """Go off at `when`, by the loop's clock, and not when it was set to before."""
+        self.clear()
+        self._timer = self._loop.call_at(when, self._fired, when)
+
+    def clear(self) -> None:
+        """Do not go off."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fired(self, when: float) -> None:
+        self._timer = None
+        now = self._loop.time()
+        if now - when > LATE_SECONDS:
+            self.set(now + self._seconds)
         else:
-            timeout.reschedule(loop.time())
-
-    def armed() -> asyncio.TimerHandle:
-        when = loop.time() + seconds
-        return loop.call_at(when, due, when)
-
-    async with asyncio.timeout(None) as timeout:
-        timer = armed()
-        try:
-            return await call
-        finally:
-            timer.cancel()
+            self._due(now)

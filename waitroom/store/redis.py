@@ -6,12 +6,9 @@ import json
 import secrets
 import time
 from dataclasses import dataclass
-from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
-from redis.exceptions import NoScriptError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeout
 
 from waitroom.domain.room import LIVE_FIELDS, Mode, Room
 from waitroom.domain.visit import Answer, Census, Renewal, Visit
@@ -20,16 +17,17 @@ from waitroom.errors import Refused, RoomUnknown, StoreUnavailable, VersionConfl
 from .base import Purpose, RoomRecord
 from .breaker import Breaker
 from .clock import StoreClock
-from .deadline import within
 from .keys import key
-from .scripts import Script, load_scripts
+from .scripts import load_scripts
+from .wire import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from redis.asyncio import Redis
+    from collections.abc import Awaitable, Callable, Iterable
 
     from waitroom.domain.claims import PassClaims, QueueClaims
+
+    from .client import Client
+    from .wire import Word
 
 UNCONFIGURED = b"unconfigured"
 
@@ -94,26 +92,21 @@ class RedisStore:
 
     def __init__(
         self,
-        client: Redis,
+        client: Client,
         rooms: Iterable[Room],
         *,
-        deadline_ms: int = 250,
         observer: StoreObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
         store_time_us: Callable[[], int] | None = None,
     ) -> None:
         self._client = client
-        self._deadline_seconds = deadline_ms / 1000
         self._observer: StoreObserver = observer or _Nobody()
         self._clock = clock
         self._store_time_us = store_time_us
         self._breaker = Breaker()
-        self._scripts = {
-            verb: (script, sha1(script.source.encode(), usedforsecurity=False).hexdigest())
-            for verb, script in load_scripts().items()
-        }
+        self._scripts = load_scripts()
         self._memories: dict[str, _Memory] = {}
-        self._keys: dict[tuple[str, str], list[str]] = {}
+        self._keys: dict[tuple[str, str], tuple[str, ...]] = {}
         self._store_clock = StoreClock(clock, time.time() * 1000)
         self.rooms = rooms
 
@@ -153,7 +146,7 @@ class RedisStore:
 
     async def enter(self, room: str, visitor: str, *, claims: QueueClaims | None, purpose: Purpose) -> Visit:
         memory = self._memory(room)
-        token: tuple[Any, ...] = ("", "", "", "")
+        token: tuple[Word, Word, Word, Word] = ("", "", "", "")
         if claims is not None:
             token = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
         reply = await self._run("enter", room, visitor, purpose.value, *token, _new_generation(), *memory.arguments())
@@ -199,7 +192,7 @@ class RedisStore:
 
     async def snapshot(self, room: str) -> bytes:
         self._memory(room)
-        document: bytes | None = await self._guarded("snapshot", self._client.get(key(room, "snapshot")))
+        document: bytes | None = await self._asked("snapshot", self._client.command, "GET", key(room, "snapshot"))
         return document or b""
 
     async def configure(
@@ -231,7 +224,6 @@ class RedisStore:
 
     async def aclose(self) -> None:
         await self._client.aclose()
-        await self._client.connection_pool.disconnect()
 
     # Configuration in the store.
 
@@ -239,8 +231,8 @@ class RedisStore:
         """Read the room's record; one that the store does not have is restored from what is remembered."""
         memory = self._memory(room)
         for _ in range(2):
-            values = await self._guarded(
-                "configure", self._client.hmget(key(room, "config"), ["version", "epoch", "seed", "live"])
+            values = await self._asked(
+                "configure", self._client.command, "HMGET", key(room, "config"), "version", "epoch", "seed", "live"
             )
             if values[0] is not None:
                 version, epoch, seed, live = values
@@ -253,14 +245,12 @@ class RedisStore:
     async def _restore(self, room: str) -> None:
         record = self._memory(room).record
         await self._call(
-            self._scripts["configure"], room,
+            "configure", room,
             "restore", max(1, record.version), secrets.token_hex(8), record.epoch, *_fields(record),
         )  # fmt: skip
 
     async def _write(self, room: str, record: RoomRecord, expected: str, request_id: str) -> int:
-        written, version = await self._call(
-            self._scripts["configure"], room, expected, "", request_id, record.epoch, *_fields(record)
-        )
+        written, version = await self._call("configure", room, expected, "", request_id, record.epoch, *_fields(record))
         if not written:
             raise VersionConflict(int(version))
         return int(version)
@@ -300,13 +290,13 @@ class RedisStore:
         await self._follow_version(room, census.version)
         return census
 
-    async def _run(self, verb: str, room: str, *arguments: Any) -> list[Any]:
+    async def _run(self, verb: str, room: str, *arguments: Word) -> list[Any]:
         """Run a verb's script with the store's time; a room that the store forgot is configured again first."""
         self._memory(room)
-        now_us = "" if self._store_time_us is None else self._store_time_us()
+        now_us: Word = "" if self._store_time_us is None else self._store_time_us()
         for _ in range(2):
             began = self._clock()
-            reply: list[Any] = await self._call(self._scripts[verb], room, now_us, *arguments)
+            reply: list[Any] = await self._call(verb, room, now_us, *arguments)
             if reply[0] != UNCONFIGURED:
                 if verb in {"beat", "census"}:
                     self._store_clock.learn(began, int(reply[4]))
@@ -316,38 +306,30 @@ class RedisStore:
                 return await self._run("beat", room, _new_generation(), *self._memory(room).arguments())
         raise StoreUnavailable(f"room {room}: the store keeps losing its configuration")
 
-    async def _call(self, script: tuple[Script, str], room: str, *arguments: Any) -> list[Any]:
-        definition, digest = script
-        keys = self._keys.get((definition.verb, room))
+    async def _call(self, verb: str, room: str, *arguments: Word) -> list[Any]:
+        script = self._scripts[verb]
+        keys = self._keys.get((verb, room))
         if keys is None:
-            keys = self._keys[definition.verb, room] = [key(room, name) for name in definition.keys]
-        texts = [str(value) for value in arguments]
-        reply: list[Any] = await self._guarded(definition.verb, self._evaluate(definition.source, digest, keys, texts))
+            keys = self._keys[verb, room] = tuple(key(room, name) for name in script.keys)
+        reply: list[Any] = await self._asked(verb, self._client.call, script, keys, arguments)
         return reply
 
-    async def _evaluate(self, source: str, digest: str, keys: Sequence[str], arguments: Sequence[str]) -> Any:
-        try:
-            return await self._client.evalsha(digest, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return await self._client.eval(source, len(keys), *keys, *arguments)
-
-    async def _guarded(self, verb: str, call: Any) -> Any:
-        """Await `call` under the deadline and the breaker; every failure is a `StoreUnavailable`."""
+    async def _asked(self, verb: str, ask: Callable[..., Awaitable[Any]], *question: Any) -> Any:
+        """Return what `ask` answers, unless the breaker is open; every failure is a `StoreUnavailable`."""
         began = self._clock()
         if not self._breaker.allows(began):
-            call.close()
             self._observer.store_call(verb, 0.0, "refused")
             raise StoreUnavailable("the store did not answer lately; not asked again yet")
-        outcome = "ok"
         try:
-            reply = await within(self._deadline_seconds, call)
-        except (TimeoutError, RedisError, OSError) as error:
-            outcome = "timeout" if isinstance(error, TimeoutError | RedisTimeout) else "error"
-            if self._breaker.failed(self._clock()):
+            reply = await ask(*question)
+        except (OSError, ServerError) as error:
+            ended = self._clock()
+            outcome = "timeout" if isinstance(error, TimeoutError) else "error"
+            self._observer.store_call(verb, ended - began, outcome)
+            if self._breaker.failed(ended):
                 self._observer.breaker(opened=True)
             raise StoreUnavailable(f"{verb}: {type(error).__name__}: {error}") from error
-        finally:
-            self._observer.store_call(verb, self._clock() - began, outcome)
+        self._observer.store_call(verb, self._clock() - began, "ok")
         if self._breaker.succeeded():
             self._observer.breaker(opened=False)
         return reply

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,15 @@ _KEYS = re.compile(r"^-- KEYS +([a-z ]+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script: its verb, its source with includes pasted, the names of the keys it takes, in order."""
+    """A Lua script: its verb, its source with includes pasted, the names of the keys it takes, in order.
+
+    `digest` is what the server calls it.
+    """
 
     verb: str
     source: str
     keys: tuple[str, ...]
+    digest: str
 
 
 def load_scripts() -> dict[str, Script]:
@@ -42,7 +47,8 @@ def _read(path: Traversable, library: dict[str, str]) -> Script:
         raise ValueError(f"lua/{path.name}: the name says {count} keys, the header names {len(keys)}")
     if unknown := set(keys) - set(NAMES):
         raise ValueError(f"lua/{path.name}: not in the key table: {', '.join(sorted(unknown))}")
-    return Script(verb, paste(text, library), keys)
+    source = paste(text, library)
+    return Script(verb, source, keys, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
 def paste(text: str, library: dict[str, str], pasted: set[str] | None = None) -> str:

@@ -15,7 +15,7 @@
 -- include journal
 local keys = { config = KEYS[1], state = KEYS[2], queue = KEYS[3], called = KEYS[4], missed = KEYS[5], active = KEYS[6],
   entries = KEYS[7], spent = KEYS[8], snapshot = KEYS[9], journal = KEYS[10] }
-local BEAT_MS, SNAPSHOT_MS, MOVES, JOURNAL_MS = 100, 1000, 1000, 172800000
+local BEAT_MS, SNAPSHOT_MS, MOVES = 100, 1000, 1000
 
 local now_ms = math.floor(now_us(ARGV[1]) / 1000)
 local before = tonumber(redis.call('HGET', keys.state, 'clock_ms') or '0')
@@ -43,6 +43,17 @@ local function take_due(key, clock_ms)
   return due
 end
 
+-- Adds `visitors` to `key`, all until `clock_ms`.
+local function put_all(key, clock_ms, visitors)
+  local members, till = {}, whole(clock_ms)
+  for i, visitor in ipairs(visitors) do
+    members[2 * i - 1], members[2 * i] = till, visitor
+  end
+  if #members > 0 then
+    redis.call('ZADD', key, unpack(members))
+  end
+end
+
 totals.ended = #take_due(keys.active, room.session_now_ms)
 take_due(keys.missed, room.claim_now_ms)
 take_due(keys.spent, now_ms)
@@ -54,10 +65,10 @@ if room.mode ~= 'paused' then
   totals.missed = #absent
   note_claims(room, 0, #absent)
   room.credit = room.credit + #absent
+  if room.hold_ms > 0 then
+    put_all(keys.missed, room.claim_now_ms + room.hold_ms, absent)
+  end
   for _, visitor in ipairs(absent) do
-    if room.hold_ms > 0 then
-      redis.call('ZADD', keys.missed, whole(room.claim_now_ms + room.hold_ms), visitor)
-    end
     journal(keys.journal, 'missed', visitor, 0)
   end
 end
@@ -74,13 +85,14 @@ if room.mode == 'on' and waiting > 0 and recovering_ms(room, now_ms) == 0 then
   end
   if count > 0 then
     local popped = redis.call('ZPOPMIN', keys.queue, count)
-    local deadline = whole(room.claim_now_ms + room.claim_ms)
+    local visitors = {}
     for i = 1, #popped, 2 do
-      redis.call('ZADD', keys.called, deadline, popped[i])
-      room.frontier_us = math.max(room.frontier_us, tonumber(popped[i + 1]))
+      visitors[#visitors + 1] = popped[i]
       journal(keys.journal, 'called', popped[i], tonumber(popped[i + 1]))
     end
-    totals.called = #popped / 2
+    put_all(keys.called, room.claim_now_ms + room.claim_ms, visitors)
+    room.frontier_us = math.max(room.frontier_us, tonumber(popped[#popped]))
+    totals.called = #visitors
     if room.rate then
       room.credit = room.credit - totals.called
     end
@@ -100,7 +112,6 @@ if now_ms - snapshot_ms >= SNAPSHOT_MS or now_ms < snapshot_ms then
     room.rate and whole(room.rate) or 'null', room.capacity and whole(room.capacity) or 'null',
     whole(recovering_ms(room, now_ms))))
   redis.call('HSET', keys.state, 'snapshot_ms', whole(now_ms))
-  -- The stream's ids are the server's time, so that is what ages it.
-  redis.call('XTRIM', keys.journal, 'MINID', '~', whole(math.floor(now_us('') / 1000) - JOURNAL_MS))
+  trim_journal(keys.journal, math.floor(now_us('') / 1000))
 end
 return reply

@@ -53,16 +53,15 @@ local function admit(score)
   return answer('admitted', score, 0, session_end)
 end
 
-local function waiting()
-  local rank = redis.call('ZRANK', queue_key, visitor)
-  return answer('waiting', tonumber(redis.call('ZSCORE', queue_key, visitor)), rank + 1)
+local function waiting(score)
+  return answer('waiting', score, redis.call('ZRANK', queue_key, visitor) + 1)
 end
 
 local function place(score, kind, counter)
   redis.call('ZADD', queue_key, whole(score), visitor)
   totals[counter] = 1
   journal(journal_key, kind, visitor, score)
-  return waiting()
+  return waiting(score)
 end
 
 forget_entries(entries_key, room, now_ms)
@@ -100,8 +99,9 @@ if claim_deadline > 0 then
 end
 
 -- Known: waiting.
-if redis.call('ZSCORE', queue_key, visitor) then
-  return waiting()
+local waiting_score = redis.call('ZSCORE', queue_key, visitor)
+if waiting_score then
+  return waiting(tonumber(waiting_score))
 end
 
 -- Known: missed their turn and came back in time, to the front by the old score.

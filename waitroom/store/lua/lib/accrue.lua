@@ -7,7 +7,7 @@ local function accrue(room, now_ms, waiting)
   local per_ms = room.rate / 60000
   local most = room.burst
   if waiting > 0 then
-    most = math.min(most, math.max(1, per_ms * 1000))
+    most = math.max(1, per_ms * 1000)
   end
   if room.rate == 0 then
     most = 0

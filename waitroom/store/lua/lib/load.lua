@@ -1,6 +1,7 @@
 -- include whole
 -- Reads config and state into one table; nil when the room has no configuration. A state without a generation is
--- a memory that has just begun: it gets `new_generation`.
+-- a memory that has just begun: it gets `new_generation`. `room.was` holds the numbers as they were read, in the order
+-- of lib/save.lua, which writes only what changed.
 --
 -- The clocks move here: a silence longer than STOP_MS means that no gateway reached the store, so nobody could
 -- renew or claim, and the session clock stood still; while the room is paused the claim clock stands still. When the
@@ -16,19 +17,20 @@ local function load(config_key, state_key, now_ms, new_generation)
   local s = redis.call('HMGET', state_key, 'generation', 'born_ms', 'last_us', 'frontier_us', 'clock_ms', 'stopped_ms',
     'paused_ms', 'credit', 'credit_ms', 'entries', 'kept', 'absent', 'recover_until_ms', 'lost_ms', 'lost_active',
     'lost_entries', 'restored', 'beat', 'idle_ms')
+  local was = {}
+  for i = 1, 18 do
+    was[i] = tonumber(s[i + 1] or 0)
+  end
   local room = {
     version = tonumber(c[1]), epoch = tonumber(c[2]), mode = c[3],
     rate = tonumber(c[4]), capacity = tonumber(c[5]), burst = tonumber(c[6]),
     session_ms = tonumber(c[7]), sliding = c[8] == '1', refresh_ms = tonumber(c[9]),
     claim_ms = tonumber(c[10]), hold_ms = tonumber(c[11]),
-    generation = s[1], changes = {},
+    generation = s[1], born_ms = was[1], last_us = was[2], frontier_us = was[3], clock_ms = was[4],
+    stopped_ms = was[5], paused_ms = was[6], credit = was[7], credit_ms = was[8], entries = was[9], kept = was[10],
+    absent = was[11], recover_until_ms = was[12], lost_ms = was[13], lost_active = was[14], lost_entries = was[15],
+    restored = was[16], beat = was[17], idle_ms = was[18], was = was,
   }
-  local names = { 'born_ms', 'last_us', 'frontier_us', 'clock_ms', 'stopped_ms', 'paused_ms', 'credit', 'credit_ms',
-    'entries', 'kept', 'absent', 'recover_until_ms', 'lost_ms', 'lost_active', 'lost_entries', 'restored', 'beat',
-    'idle_ms' }
-  for i, name in ipairs(names) do
-    room[name] = tonumber(s[i + 1] or '0')
-  end
   if not room.generation then
     room.generation = new_generation
     room.born_ms, room.clock_ms, room.credit_ms = now_ms, now_ms, now_ms

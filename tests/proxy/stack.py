@@ -1,0 +1,91 @@
+"""What visitors meet, without its processes: our protocol, the gate with a room that is off, the proxy, on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from tests.gateway.front import KEY, ScriptedStore
+from waitroom.domain.room import Mode, Room
+from waitroom.gateway.app import build_gate
+from waitroom.gateway.protocol import ProtocolLimits, protocol_class
+from waitroom.logs import Log, Sink
+from waitroom.metrics import Metrics
+from waitroom.proxy import Proxy, ProxyOptions
+from waitroom.settings import GatewaySettings, Settings
+from waitroom.tokens import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from waitroom.gateway.gate import Gate
+
+OPEN_ROOM = Room(name="default", mode=Mode.OFF)
+
+
+class Stack:
+    """A gateway that lets everybody pass."""
+
+    def __init__(self, proxy: Proxy, port: int, state: ServerState) -> None:
+        self.proxy = proxy
+        self.port = port
+        self.state = state
+        self.refused: list[str] = []
+
+    async def idle(self) -> None:
+        """Until no request is being served and no visitor is connected."""
+        async with asyncio.timeout(10):
+            while self.state.tasks or self.state.connections:
+                await asyncio.sleep(0.002)
+
+
+_proxies: dict[int, Proxy] = {}
+
+
+async def _site(scope: Any, receive: Any, send: Any) -> None:
+    await _proxies[scope["server"][1]](scope, receive, send)
+
+
+@cache
+def _gate() -> Gate:
+    """One for all: to make its waiting page takes longer than most tests."""
+    return build_gate(
+        Settings(gateway=GatewaySettings(), rooms=(OPEN_ROOM,)),
+        ScriptedStore({"default": OPEN_ROOM}),
+        Tokens([KEY]),
+        _site,
+        Metrics(),
+        Log("gateway", Sink(io.StringIO(), style="json")),
+    )
+
+
+@contextlib.asynccontextmanager
+async def gateway(backend: str, limits: ProtocolLimits | None = None, **options: Any) -> AsyncIterator[Stack]:
+    """A gateway in front of `backend` for the time of the block; `options` are ProxyOptions."""
+    proxy = Proxy(ProxyOptions(backend, **options))
+    stack = Stack(proxy, 0, ServerState())
+    http = protocol_class(limits or ProtocolLimits(), stack.refused.append)
+    config = uvicorn.Config(
+        _gate(), http=http, ws="none", lifespan="off", log_config=None, interface="asgi3", proxy_headers=False
+    )
+    config.load()
+    loop = asyncio.get_running_loop()
+    # Our protocol without uvicorn's Server, whose start and stop take a tenth of a second each.
+    server = await loop.create_server(lambda: http(config, stack.state, {}), "127.0.0.1", 0, backlog=2_048)
+    stack.port = server.sockets[0].getsockname()[1]
+    _proxies[stack.port] = proxy
+    try:
+        yield stack
+    finally:
+        server.close()
+        for connection in tuple(stack.state.connections):
+            connection.transport.abort()
+        await stack.idle()
+        del _proxies[stack.port]
+        await proxy.aclose()
