@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check unit journeys bench conformance wheel lock clean browser
+.PHONY: help demo test check unit journeys bench conformance wheel lock clean machine
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -19,7 +19,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 demo: $(VENV)/ready ## A toy shop, the gateway, 400 shoppers; ARGS=--unprotected sends them straight at the shop
 	@$(BIN)/waitroom demo $(ARGS)
 
-browser: $(VENV)/ready
+machine: $(VENV)/ready
 	@$(BIN)/python tests/journeys/browser_setup.py
 
 test: check unit journeys ## All tests, with the real store and a real browser, and the coverage they reach
@@ -31,11 +31,11 @@ check: $(VENV)/ready ## Types and lint
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-unit: $(VENV)/ready ## The tests that start no processes of ours
+unit: machine ## The tests that start no processes of ours
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -m 'not journey' $(ARGS)
 
-journeys: $(VENV)/ready browser ## Real processes, real store, real browser
+journeys: machine ## Real processes, real store, real browser
 	$(BIN)/coverage run -m pytest -m journey $(ARGS)
 
 bench: $(VENV)/ready ## Compare speed with others on this machine; CASE=name runs one case

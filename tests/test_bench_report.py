@@ -65,7 +65,7 @@ def test_the_table_has_a_row_for_everybody_also_for_who_is_missing_or_failed() -
 def test_the_report_says_which_targets_are_met_and_by_how_much_others_are_missed() -> None:
     report = markdown([outcome()], FACTS)
     assert "| get | waitroom: requests per second ≥ 0.5 × nginx | 0.62 | 0.62 | met |" in report
-    assert "| get | waitroom: requests per second ≥ 9,000 | 5,000 |  | **missed by 44%** |" in report
+    assert "| get | waitroom: requests per second ≥ 9,000 | 5,000 | 5,000 | **missed by 44%** |" in report
     assert "Measured on 2026-01-02 with Waitroom 1.2.3 on 2 cores" in report
     assert "Not limited" not in report
     assert "Others used" not in report

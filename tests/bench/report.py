@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .cases import Case
-    from .figures import Sample, Verdict
+    from .figures import Sample, Target, Verdict
 
 BEGIN: Final = "<!-- bench: begin (written by `make bench ARGS=--record`) -->"
 END: Final = "<!-- bench: end -->"
@@ -99,8 +99,8 @@ def table(outcome: Outcome) -> str:
         if ratios:
             found = ratio(outcome.samples, case.subject, name, case.main)
             cells.append("" if found is None or name == case.subject else f"{found:.2f}")
-            by_cpu = cpu_ratio(outcome, case.subject, name)
-            cells.append("" if by_cpu is None or name == case.subject else f"{by_cpu:.2f}")
+            found = cpu_ratio(outcome, case.subject, name)
+            cells.append("" if found is None or name == case.subject else f"{found:.2f}")
         lines.append(row(cells))
     for name, why in outcome.missing.items():
         lines.append(row([name, f"missing: {why}", *[""] * (len(heads) - 2)]))
@@ -112,6 +112,17 @@ def table(outcome: Outcome) -> str:
 def cpu_ratio(outcome: Outcome, subject: str, versus: str) -> float | None:
     """Return subject ÷ versus in what a core could do: the inverse of the time that each needs of it."""
     return ratio(outcome.samples, versus, subject, "core_us")
+
+
+def by_cpu(outcome: Outcome, target: Target) -> str:
+    """Return what a rate or ratio would be if the server had its core to itself, from the time a request takes of it."""
+    if target.how == "ratio":
+        found = cpu_ratio(outcome, target.subject, target.versus)
+        return "" if found is None else f"{found:.2f}"
+    core_us = medians(outcome.samples, target.subject).get("core_us")
+    if target.how == "value" and target.metric == "requests_per_second" and core_us:
+        return f"{1e6 / core_us:,.0f} {target.unit}".strip()
+    return ""
 
 
 def target_table(outcomes: Sequence[Outcome]) -> str:
@@ -130,9 +141,9 @@ def target_table(outcomes: Sequence[Outcome]) -> str:
             else:
                 shown = f"{number(verdict.target.metric, value)} {verdict.target.unit}".strip()
             words = verdict.words() if verdict.met else f"**{verdict.words()}**"
-            by_cpu = cpu_ratio(outcome, verdict.target.subject, verdict.target.versus) if how == "ratio" else None
-            cpu = "" if by_cpu is None else f"{by_cpu:.2f}"
-            lines.append(row([outcome.case.name, verdict.target.words(), shown, cpu, words]))
+            lines.append(
+                row([outcome.case.name, verdict.target.words(), shown, by_cpu(outcome, verdict.target), words])
+            )
     return "\n".join(lines)
 
 
@@ -152,11 +163,12 @@ def markdown(outcomes: Sequence[Outcome], facts: Mapping[str, Any]) -> str:
         parts += [f"### `{outcome.case.name}`: {outcome.case.title}", table(outcome)]
         if outcome.case.notes:
             parts.append(outcome.case.notes)
-        disturbed = [
-            name for name in outcome.contenders() if medians(outcome.samples, name).get("foreign", 0) > FOREIGN
-        ]
+        disturbed = disturbances(outcome)
         if disturbed:
-            parts.append(f"Others used the server's core meanwhile, so rates are too low: {'; '.join(disturbed)}.")
+            shares = "; ".join(f"{name} {share:.0%}" for name, share in disturbed.items())
+            parts.append(
+                f"Others used the server's core meanwhile, so rates are too low and only CPU compares: {shares}."
+            )
         idle = [name for name in idlers(outcome) if name not in disturbed]
         if idle:
             parts.append(

@@ -1,4 +1,6 @@
-"""Finds a browser for the journeys, or installs one: Debian's Chromium as root, else Playwright's own."""
+"""Finds what the tests need beside Python, or installs it: a browser (Debian's Chromium as root, else Playwright's own) and, as
+root on Debian, the nginx that the proxy is compared with.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = """\
 No browser for the journeys. Install one of:
@@ -38,23 +41,29 @@ def browser() -> str:
     return found
 
 
-def install() -> None:
-    """Install Debian's Chromium where root can, Playwright's own elsewhere."""
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (
-            ["apt-get", "update", "-qq"],
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"],
-        ):
-            subprocess.run(command, env=quiet, stdout=subprocess.DEVNULL, check=False)
-    else:
-        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
+def is_debian_root() -> bool:
+    """Whether Debian's packages can be installed."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(*packages: str) -> None:
+    """Install packages of Debian's."""
+    print(f"installing {', '.join(packages)} …", file=sys.stderr)
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], env=quiet, stdout=subprocess.DEVNULL, check=False)
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    subprocess.run(command, env=quiet, stdout=subprocess.DEVNULL, check=False)
 
 
 def main() -> int:
-    if system_browser() is None and playwright_browser() is None:
-        print("installing a browser for the journeys …", file=sys.stderr)
-        install()
+    needs_browser = system_browser() is None and playwright_browser() is None
+    if is_debian_root():
+        missing = ["chromium"] * needs_browser + ["nginx"] * (shutil.which("nginx", path=SYSTEM_PATH) is None)
+        if missing:
+            install(*missing)
+    elif needs_browser:
+        print("installing a browser …", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
     try:
         browser()
     except RuntimeError as error:

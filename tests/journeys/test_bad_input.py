@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.journeys.stage import BreakableStore, Visitor, on_site, serving, write_config
-from tests.journeys.witness import PERSON, SCRIPT, ask, counted, operate, parsed, send, witness
+from tests.journeys.witness import PERSON, SCRIPT, ask, counted, parsed, send, witness
 from waitroom.domain.claims import PassClaims, QueueClaims
 from waitroom.tokens import Tokens
 
@@ -208,25 +207,6 @@ def test_all_mistakes_of_a_configuration_are_told_at_once(tmp_path: Path) -> Non
     assert not (tmp_path / "data").exists()
 
 
-async def test_what_is_taken_is_named_and_ends_the_start_with_one(tmp_path: Path) -> None:
-    async with witness() as site:
-        with serving(write_config(tmp_path, backend=site.url, capacity=1), tmp_path) as running:
-            taken, data = str(running.port), str(tmp_path / "other")
-            ports = ("--backend", site.url, "--admin-port", "0", "--port")
-            port, directory = await asyncio.gather(
-                asyncio.to_thread(serve_badly, *ports, taken, "--data", data),
-                asyncio.to_thread(serve_badly, *ports, "0", "--data", str(running.data)),
-            )
-            for ended, words in (
-                (port, (f"127.0.0.1:{taken}", "taken", "--port")),
-                (directory, (str(running.data), f"in use by process {running.process.pid}", "--data")),
-            ):
-                assert ended.returncode == 1
-                reason = json.loads(ended.stderr.splitlines()[-1])["reason"]
-                assert all(word in reason for word in words), reason
-            assert on_site(await ask(running.port, "/", *PERSON))
-
-
 async def test_a_site_that_is_down_gets_a_page_of_ours_and_the_session_is_kept(tmp_path: Path) -> None:
     async with witness() as site:
         with serving(write_config(tmp_path, backend=site.url, capacity=1), tmp_path) as running:
@@ -286,26 +266,6 @@ async def test_a_store_that_comes_late_finds_everybody_in_the_order_they_came(tm
     finally:
         if store.process is not None:
             store.kill()
-
-
-async def test_a_broken_file_on_sighup_changes_nothing(tmp_path: Path) -> None:
-    async with witness() as site:
-        config = write_config(tmp_path, backend=site.url, capacity=1)
-        with serving(config, tmp_path) as running:
-            async with visitors(running, 1) as (shopper,):
-                assert on_site(await shopper.navigate("/"))
-                config.write_text(config.read_text() + 'rate = "many"\ncapcity = 7\n[[rooms]]\n')
-                running.process.send_signal(signal.SIGHUP)
-                async with asyncio.timeout(10):
-                    while not (kept := [e for e in running.events() if e["event"] == "configuration_kept"]):
-                        await asyncio.sleep(0.05)
-                told = [event["what"] for event in running.events() if event["event"] == "mistake"]
-                assert len(told) == kept[0]["mistakes"] >= 3
-                assert "capcity" in "".join(told)
-                room = (await operate(running, "GET", ""))["room"]
-                assert (room["capacity"], room["rate"]) == (1, None)
-                assert on_site(await shopper.navigate("/"))
-                assert not on_site(await ask(running.port, "/", *PERSON))
 
 
 HUGE = {

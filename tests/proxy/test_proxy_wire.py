@@ -264,9 +264,9 @@ async def test_an_expectation_is_the_backends_to_answer() -> None:
         if b"/yes" in head:
             await wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             assert await wire.exactly(4) == b"body"
-            await wire.send(answer(b"thanks"))
+            await wire.send(answer(b"thanks", b"connection: close"))
         elif b"/no" in head:
-            await wire.send(answer(b"too big", status=b"417 Expectation Failed"))
+            await wire.send(answer(b"too big", b"connection: close", status=b"417 Expectation Failed"))
             assert await wire.rest() == b"", "no body after a refusal"
         else:  # one that knows nothing of Expect
             assert await wire.exactly(4) == b"body"

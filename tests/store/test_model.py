@@ -38,7 +38,7 @@ VISITORS = st.sampled_from(VISITOR_NAMES[:7])
 PURPOSES = st.sampled_from(list(Purpose))
 STEPS_MS = st.sampled_from([0, 1, 40, 100, 100, 100, 100, 500, 1_000, 1_000, 1_900, 1_900, 2_500, 20_000])
 STEPS_IN_ALL = 10_000
-"""For the walk; the machine, which shrinks what it finds, takes as many again in small programs."""
+"""For the walk; the machine, which shrinks what it finds, takes half as many again in small programs."""
 STEPS_EACH = 100
 
 
@@ -274,11 +274,11 @@ def run_machine(client: Callable[[], Client], steps: int) -> None:
     )
 
 
-def test_ten_thousand_random_steps_on_a_real_valkey(valkey_url: str) -> None:
-    run_machine(lambda: open_client(valkey_url, deadline_ms=5_000), STEPS_IN_ALL)
+def test_random_steps_on_a_real_valkey(valkey_url: str) -> None:
+    run_machine(lambda: open_client(valkey_url, deadline_ms=5_000), STEPS_IN_ALL // 2)
 
 
-def test_a_thousand_random_steps_on_fakeredis() -> None:
+def test_random_steps_on_fakeredis() -> None:
     run_machine(SimulatedServer, STEPS_IN_ALL // 10)
 
 
