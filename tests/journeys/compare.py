@@ -52,7 +52,7 @@ TO_THE_SITE = (
         ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "via"),
         Effect.ADDED,
         "The site learns who asks, how, and by which name. What trusted proxies in front have said stays, and this hop "
-        "joins the lists; what anybody else says is dropped.",
+        "joins the lists; what anybody else says is dropped, except `via`, which only grows.",
     ),
     Difference(
         ("waitroom-room", "waitroom-visitor"),
