@@ -263,7 +263,7 @@ async def test_a_form_sent_by_another_site_does_not_overwrite_a_place_whose_cook
     )
     assert front.store.entered() == [Purpose.DIRECT]
     assert (reply.status, reply.all("set-cookie")) == (200, [])
-    assert b"Join the line" in reply.body
+    assert b"Join the queue" in reply.body
 
 
 @pytest.mark.parametrize("name", ["sec-purpose", "purpose", "x-moz"])
@@ -309,7 +309,7 @@ async def test_a_paused_room_says_so() -> None:
 async def test_a_recovering_room_says_so() -> None:
     front = Front()
     front.store.counted = census(recovering_ms=5_000)
-    assert b"Restoring the line" in (await front.ask()).body
+    assert b"Restoring the queue" in (await front.ask()).body
 
 
 async def test_a_room_that_is_off_is_not_there() -> None:

@@ -74,7 +74,7 @@ async def test_from_the_first_page_to_the_last(bench: Bench) -> None:
     assert (await first.go()).body == b"the shop", "a fresh pass needs no store"
     assert [await third.state(), await second.state()] == [("waiting", 1), ("waiting", 1)]
     assert await third.state() == ("waiting", 2), "back in the old order, whoever asks first"
-    assert b"Restoring the line" in (await second.go()).body
+    assert b"Restoring the queue" in (await second.go()).body
 
     await bench.run(store, 6)
     assert (await first.go()).body == b"the shop", "put back by its pass"

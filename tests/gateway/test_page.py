@@ -61,7 +61,7 @@ def words(**changes: Any) -> str:
 
 def test_a_waiting_visitor_is_told_place_range_speed_and_that_closing_is_safe() -> None:
     assert words() == (
-        "You are in line Many people are here at once, so everybody enters in the order they came. "
+        "You are in the queue Many people are here at once, so everybody enters in the order they came. "
         "Your place 12 Estimated wait 2 to 5 minutes About 60 people enter each minute. "
         "Check my place This page updates by itself. You can refresh or close it; your place is kept. "
         "Come back with the same browser."
@@ -99,7 +99,7 @@ def test_each_view_says_what_is_true(changes: dict[str, object], said: str, unsa
 
 
 def test_the_title_counts() -> None:
-    assert "<title>(12) You are in line</title>" in render()
+    assert "<title>(12) You are in the queue</title>" in render()
 
 
 @pytest.mark.parametrize("view", VIEWS)

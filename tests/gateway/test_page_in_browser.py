@@ -102,12 +102,12 @@ def test_the_place_falls_never_rises_and_the_turn_opens_the_page_first_asked_for
     watched.reads("#position", "12")
     watched.reads("#wait", "less than a minute")
     watched.reads("#rate", "About 58 people enter each minute.")
-    assert watched.page.title() == "(12) You are in line"
+    assert watched.page.title() == "(12) You are in the queue"
     shop.front.store.position = 5
     watched.later(3)
     watched.reads("#position", "5")
-    assert watched.page.title() == "(5) You are in line"
-    watched.reads("#say", "You are in line. Your place: 5")
+    assert watched.page.title() == "(5) You are in the queue"
+    watched.reads("#say", "You are in the queue. Your place: 5")
     shop.front.store.position = 9
     watched.later(3)
     shop.front.store.counted = census(entries=1)
@@ -144,7 +144,7 @@ def test_modes_are_told_as_they_change(shop: Shop, context: BrowserContext) -> N
     shop.front.store.rooms["default"] = Room(name="default", rate=60)
     shop.front.store.counted = census(recovering_ms=9_000)
     watched.later(50)
-    watched.reads("#title", "Restoring the line")
+    watched.reads("#title", "Restoring the queue")
     shop.front.store.away = True
     watched.later(30)
     watched.reads("#title", "Reconnecting")
@@ -206,7 +206,7 @@ def test_a_form_from_another_site_finds_the_place_again(shop: Shop, context: Bro
     watched.page.goto(other)
     with watched.page.expect_navigation():
         watched.page.click("button")
-    watched.reads("#title", "Join the line")
+    watched.reads("#title", "Join the queue")
     shop.front.store.answer = Answer.WAITING
     watched.later(3)
     watched.reads("#position", "12")

@@ -122,7 +122,7 @@ async def test_a_bad_token_counts_as_none_and_is_counted_by_kind(tmp_path: Path)
                     assert (script.status, script.header("content-type")) == (429, "application/problem+json")
                     person = await ask(port, "/", *PERSON, way)
                     assert person.status == 200
-                    assert b"You are in line" in person.body
+                    assert b"You are in the queue" in person.body
                     expected[kind] = expected.get(kind, 0) + 3
             assert await counted(running, "waitroom_tokens_rejected_total", "kind") == expected
 
@@ -184,7 +184,7 @@ async def test_an_ended_pass_opens_nothing(tmp_path: Path) -> None:
             )
             assert (await ask(running.port, "/", *SCRIPT, f"cookie: {PASS}={ended}")).status == 429
             person = await ask(running.port, "/", *PERSON, f"cookie: {PASS}={ended}")
-            assert b"You are in line" in person.body
+            assert b"You are in the queue" in person.body
             assert site.asked == before
 
 

@@ -95,7 +95,7 @@ class Scene:
         assert on_site(await self.buyer.navigate("/done"))
 
     async def leaves(self, visitor: Visitor) -> None:
-        """Give up a place, as the first in the line may."""
+        """Give up a place, as the first in the queue may."""
         assert json.loads((await visitor.fetch("/.waitroom/sale/leave", method="POST")).body)["left"]
 
     async def turn(self, verb: str) -> None:
@@ -145,7 +145,7 @@ async def test_the_place_falls_never_rises_and_the_turn_opens_exactly_what_was_a
         await ours.reads("#position", "4")
         await ours.reads("#wait", "less than a minute")
         await ours.reads("#rate", "About 61 people enter each minute.")
-        assert await ours.page.title() == "(4) You are in line"
+        assert await ours.page.title() == "(4) You are in the queue"
         await ours.page.screenshot(path=tmp_path / "waiting.png")
         first, second, third = scene.before
         await scene.leaves(second)
@@ -180,7 +180,7 @@ async def test_the_place_falls_never_rises_and_the_turn_opens_exactly_what_was_a
 async def test_what_operators_do_is_said_on_the_page(tmp_path: Path, browser: Browser) -> None:
     async with full_shop(tmp_path, before=1) as scene, shopper(browser, scene) as ours:
         await ours.goes_to("/sale")
-        await ours.reads("#title", "You are in line")
+        await ours.reads("#title", "You are in the queue")
         await scene.turn("pause")
         await ours.reads("#title", "Entry is paused")
         await ours.reads("#position", "2")
@@ -188,7 +188,7 @@ async def test_what_operators_do_is_said_on_the_page(tmp_path: Path, browser: Br
         await ours.page.screenshot(path=tmp_path / "paused.png")
         await scene.turn("resume")
         await ours.looks_again()
-        await ours.reads("#title", "You are in line")
+        await ours.reads("#title", "You are in the queue")
         await ours.reads("#position", "2")
         await scene.turn("close")
         await ours.reads("#title", "Closed")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .visitor import Header
 
 ENGLISH: Final[dict[str, str]] = {
-    "waiting_title": "You are in line",
+    "waiting_title": "You are in the queue",
     "waiting_lead": "Many people are here at once, so everybody enters in the order they came.",
     "waiting_next": "You are next",
     "called_title": "It is your turn",
@@ -28,10 +28,10 @@ ENGLISH: Final[dict[str, str]] = {
     "closed_title": "Closed",
     "closed_lead": "The shop does not let anybody in any more.",
     "reconnecting_title": "Reconnecting",
-    "reconnecting_lead": "We cannot reach the line at the moment. Your place is safe: it counts from when you arrived.",
-    "recovering_title": "Restoring the line",
+    "reconnecting_lead": "We cannot reach the queue just now. Your place is safe: it counts from when you arrived.",
+    "recovering_title": "Restoring the queue",
     "recovering_lead": "We are putting everybody back in their old order. Your place is safe.",
-    "new_title": "Join the line",
+    "new_title": "Join the queue",
     "new_lead": "Go on to get your place.",
     "place": "Your place",
     "wait": "Estimated wait",
@@ -54,7 +54,7 @@ ENGLISH: Final[dict[str, str]] = {
     "again": "Check again",
     "enter": "Go to the shop",
     "go_on": "Go on",
-    "stale": "We cannot reach the line right now. Your place is safe, and we keep trying.",
+    "stale": "We cannot reach the queue right now. Your place is safe, and we keep trying.",
     "no_cookies": "Your browser keeps no cookies for this site, so we cannot keep your place. Please allow them.",
 }
 VIEWS: Final = ("waiting", "called", "paused", "closed", "reconnecting", "recovering", "new")
