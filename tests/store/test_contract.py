@@ -126,6 +126,16 @@ async def test_a_newcomer_does_not_take_a_slot_promised_to_a_called_visitor(benc
     assert (await come_back(store, token_of(first))).answer is Answer.ADMITTED
 
 
+async def test_a_newcomer_does_not_take_the_part_of_the_rate_promised_to_a_called_visitor(bench: Bench) -> None:
+    store = bench.gateway(rate=2, burst=2, claim_seconds=300)
+    await queue(store, "called")
+    await bench.run(store, 31)
+    assert (await arrive(store, "first", Purpose.DIRECT)).answer is Answer.ADMITTED
+    await bench.run(store, 31)
+    assert (await arrive(store, "late", Purpose.DIRECT)).answer is Answer.REFUSED
+    assert (await arrive(store, "called")).answer is Answer.ADMITTED
+
+
 async def test_a_freed_slot_is_offered_within_one_beat(bench: Bench) -> None:
     store = bench.gateway(capacity=1)
     inside = await arrive(store, "inside")
@@ -389,6 +399,17 @@ class TestLostMemory:
         assert (census.called, census.reserved) == (0, 1)
         census = await bench.run(store, 2)
         assert (census.called, census.reserved) == (1, 0)
+
+    async def test_a_newcomer_does_not_take_a_slot_reserved_for_a_session_that_may_come_back(
+        self, bench: Bench
+    ) -> None:
+        store = bench.gateway(capacity=1, refresh_seconds=10, session_seconds=100)
+        inside = await arrive(store, "ada")
+        await bench.run(store, 1)
+        await bench.forget()
+        await bench.run(store, 20)
+        assert (await arrive(store, "new", Purpose.DIRECT)).answer is Answer.REFUSED
+        assert (await store.renew("sale", pass_of(inside))).active
 
     async def test_entries_of_before_the_loss_still_count(self, bench: Bench) -> None:
         store = bench.gateway(rate=10, burst=10, refresh_seconds=1, session_seconds=300)
