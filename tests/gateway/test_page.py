@@ -10,7 +10,7 @@ import pytest
 
 from tests.gateway.front import NOW_MS
 from waitroom.gateway.desk import Standing
-from waitroom.gateway.page import ENGLISH, VIEWS, WaitingPage, rough
+from waitroom.gateway.page.waiting import ENGLISH, VIEWS, WaitingPage, rough
 from waitroom.static_files import static_path
 
 

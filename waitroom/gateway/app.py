@@ -17,7 +17,8 @@ from waitroom.domain.routing import Router
 from .desk import Desk
 from .gate import Gate
 from .health import Health
-from .page import WaitingPage, plain_problem
+from .page.waiting import WaitingPage
+from .problems import plain_problem
 from .queue import QueueEndpoints, answer
 from .visitor import make_visitor
 

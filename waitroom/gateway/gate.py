@@ -16,7 +16,7 @@ from waitroom.errors import RoomUnknown, StoreUnavailable
 from waitroom.store.base import Purpose
 
 from .answer import with_cookies, with_renewal, without_own
-from .page import plain_problem, problem
+from .problems import plain_problem, problem
 from .visitor import read_manner
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from waitroom.store.base import RoomRecord
 
     from .desk import Desk, Proofs
-    from .page import WaitingPage
+    from .page.waiting import WaitingPage
     from .visitor import Asked, Header
 
 _SAFE: Final = frozenset({"GET", "HEAD"})

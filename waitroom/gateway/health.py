@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from waitroom.errors import RoomUnknown
 
-from .page import json_body
+from .problems import json_body
 from .queue import answer
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from waitroom.domain.room import Mode
 from waitroom.errors import RoomUnknown, StoreUnavailable
 from waitroom.store.base import Purpose
 
-from .page import json_body, plain_problem
+from .problems import json_body, plain_problem
 
 if TYPE_CHECKING:
     from starlette.requests import Request

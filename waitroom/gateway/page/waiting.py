@@ -1,10 +1,9 @@
-"""What waiting visitors get: the page for people, problem JSON for programs. All words of the page are here."""
+"""The waiting page, rendered for one visitor. All words of the page are here."""
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
@@ -14,8 +13,8 @@ from waitroom.static_files import static_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .desk import Standing
-    from .visitor import Header
+    from ..desk import Standing
+    from ..visitor import Header
 
 ENGLISH: Final[dict[str, str]] = {
     "waiting_title": "You are in the queue",
@@ -64,11 +63,6 @@ _REMEMBERED_PAGES: Final = 256
 _NONCE: Final = "\0"
 _DATA: Final = "\1"
 """Stand in a page that is rendered for many where each one's own goes: no text holds them."""
-PROBLEM_TITLES: Final = {
-    "closed": "The room is closed",
-    "called": "It is your turn in a moment",
-    "reconnecting": "The queue cannot be reached at the moment",
-}
 
 
 class Shown(NamedTuple):
@@ -157,43 +151,3 @@ def rough(number: int) -> int:
         return number
     step: int = 10 ** (len(str(number)) - 3)
     return number - number % step
-
-
-def problem(standing: Standing, *, prefix: str) -> tuple[bytes, list[Header]]:
-    """Return RFC 9457 JSON about a request that has to wait, and its headers."""
-    title = PROBLEM_TITLES.get(standing.state, "Too many people at once")
-    document: dict[str, Any] = {
-        "type": f"urn:waitroom:{standing.view}",
-        "title": title,
-        "status": 429,
-        "detail": f"This needs a turn in the room {standing.room}. Join the queue, ask `me` when to come back, "
-        "and repeat the request when its state is called.",
-        "room": standing.room,
-        "state": standing.state,
-        "position": standing.position,
-        "poll_after_seconds": standing.poll_after_seconds,
-        "join": f"{prefix}/{standing.room}/join",
-        "me": f"{prefix}/{standing.room}/me",
-    }
-    if standing.state == "closed":
-        document["detail"] = f"Nobody joins or enters the room {standing.room} any more."
-    if standing.wait is not None:
-        document["wait_minutes"] = standing.wait
-    body, headers = json_body(document, media_type=b"application/problem+json")
-    headers.append((b"retry-after", str(standing.poll_after_seconds).encode("ascii")))
-    return body, headers
-
-
-def plain_problem(status: int, title: str, detail: str) -> tuple[bytes, list[Header]]:
-    """Return RFC 9457 JSON about a request that cannot be carried out."""
-    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return json_body(document, media_type=b"application/problem+json")
-
-
-def json_body(document: dict[str, Any], *, media_type: bytes = b"application/json") -> tuple[bytes, list[Header]]:
-    """Return JSON and the headers of an answer that nobody may keep."""
-    return json.dumps(document, separators=(",", ":")).encode(), [
-        (b"content-type", media_type),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]

@@ -1,0 +1,1 @@
+"""The waiting page: what people who wait see."""

@@ -1,0 +1,56 @@
+"""What programs get that have to wait or asked for what cannot be: problem JSON (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .desk import Standing
+    from .visitor import Header
+
+PROBLEM_TITLES: Final = {
+    "closed": "The room is closed",
+    "called": "It is your turn in a moment",
+    "reconnecting": "The queue cannot be reached at the moment",
+}
+
+
+def problem(standing: Standing, *, prefix: str) -> tuple[bytes, list[Header]]:
+    """Return RFC 9457 JSON about a request that has to wait, and its headers."""
+    title = PROBLEM_TITLES.get(standing.state, "Too many people at once")
+    document: dict[str, Any] = {
+        "type": f"urn:waitroom:{standing.view}",
+        "title": title,
+        "status": 429,
+        "detail": f"This needs a turn in the room {standing.room}. Join the queue, ask `me` when to come back, "
+        "and repeat the request when its state is called.",
+        "room": standing.room,
+        "state": standing.state,
+        "position": standing.position,
+        "poll_after_seconds": standing.poll_after_seconds,
+        "join": f"{prefix}/{standing.room}/join",
+        "me": f"{prefix}/{standing.room}/me",
+    }
+    if standing.state == "closed":
+        document["detail"] = f"Nobody joins or enters the room {standing.room} any more."
+    if standing.wait is not None:
+        document["wait_minutes"] = standing.wait
+    body, headers = json_body(document, media_type=b"application/problem+json")
+    headers.append((b"retry-after", str(standing.poll_after_seconds).encode("ascii")))
+    return body, headers
+
+
+def plain_problem(status: int, title: str, detail: str) -> tuple[bytes, list[Header]]:
+    """Return RFC 9457 JSON about a request that cannot be carried out."""
+    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return json_body(document, media_type=b"application/problem+json")
+
+
+def json_body(document: dict[str, Any], *, media_type: bytes = b"application/json") -> tuple[bytes, list[Header]]:
+    """Return JSON and the headers of an answer that nobody may keep."""
+    return json.dumps(document, separators=(",", ":")).encode(), [
+        (b"content-type", media_type),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
