@@ -15,7 +15,7 @@ from .beat import Beat
 from .gateway.app import build_gate
 from .gateway.protocol import ProtocolLimits, protocol_class
 from .proxy.app import Proxy, ProxyOptions
-from .store.connect import open_store
+from .store.connect import open_operator_store, open_store
 from .tokens import Tokens
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .metrics import Metrics
     from .settings import GatewaySettings, Settings
+    from .store.operators import RedisOperatorStore
     from .store.redis import RedisStore
 
 SAY_FAILURE_SECONDS: Final = 1.0
@@ -190,7 +191,7 @@ def build_gateway(settings: Settings, metrics: Metrics) -> Gateway:
 class Admin:
     """The admin listener's process. It beats too: while the gateways are busy with a crowd, it is not."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, store: RedisStore) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, store: RedisOperatorStore) -> None:
         self.store = store
         log = logs.logger("admin")
         verbs = Verbs(store, lambda: self._names, metrics, log)
@@ -223,7 +224,7 @@ class Admin:
 
 def build_admin(settings: Settings, metrics: Metrics) -> Admin:
     """Return the admin listener of resolved `settings`: token given, store a URL."""
-    store = open_store(
+    store = open_operator_store(
         settings.store.url, settings.rooms, deadline_ms=max(1_000, settings.store.deadline_ms), observer=metrics
     )
     return Admin(settings, metrics, store)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
+from tests.store.bench import by
 from waitroom import logs
 from waitroom.admin.api import BODY_LIMIT_BYTES, make_app
 from waitroom.admin.verbs import Verbs
@@ -16,12 +17,12 @@ from waitroom.domain.room import Mode, Room
 from waitroom.domain.visit import Census
 from waitroom.metrics import Metrics
 from waitroom.store.base import Purpose
-from waitroom.store.connect import open_store
+from waitroom.store.connect import open_operator_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from waitroom.store.redis import RedisStore
+    from waitroom.store.operators import RedisOperatorStore
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ ROOMS = (Room(name="drop", rate=600, capacity=50), Room(name="vip", match=("/vip
 class Listener:
     """An admin listener, the store behind it, and what it logged."""
 
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: RedisOperatorStore) -> None:
         self.store = store
         self.written = io.StringIO()
         self.metrics = Metrics()
@@ -59,7 +60,7 @@ class Listener:
 
 @pytest.fixture
 async def listener(valkey_url: str) -> AsyncIterator[Listener]:
-    store = open_store(valkey_url, ROOMS, deadline_ms=5_000)
+    store = open_operator_store(valkey_url, ROOMS, deadline_ms=5_000)
     await store.seed()
     yield Listener(store)
     await store.aclose()
@@ -68,7 +69,7 @@ async def listener(valkey_url: str) -> AsyncIterator[Listener]:
 @pytest.fixture
 async def cut_off() -> AsyncIterator[Listener]:
     """A listener whose store is away."""
-    store = open_store("unix:///nonexistent/store.sock", ROOMS, deadline_ms=500)
+    store = open_operator_store("unix:///nonexistent/store.sock", ROOMS, deadline_ms=500)
     yield Listener(store)
     await store.aclose()
 
@@ -185,9 +186,9 @@ async def test_a_repeated_change_is_made_once(listener: Listener) -> None:
 
 
 async def test_another_operators_change_is_seen_before_ours_is_put_on_top(listener: Listener, valkey_url: str) -> None:
-    other = open_store(valkey_url, ROOMS, deadline_ms=5_000)
+    other = open_operator_store(valkey_url, ROOMS, deadline_ms=5_000)
     await other.seed()
-    await other.configure("drop", {"claim_seconds": 77}, expected_version=None, request_id="other")
+    await other.configure("drop", {"claim_seconds": 77}, expected_version=None, author=by("other"))
     await other.aclose()
     state = (await listener.change({"rate": 700})).json()
     assert state["live"] == {"claim_seconds": 77, "rate": 700}
@@ -310,12 +311,12 @@ async def test_a_lost_race_is_run_again(listener: Listener) -> None:
     asked = listener.store.configure
     raced = False
 
-    async def raced_once(room: str, live: dict[str, Any], *, expected_version: int | None, request_id: str) -> Any:
+    async def raced_once(room: str, live: dict[str, Any], *, expected_version: int | None, **facts: Any) -> Any:
         nonlocal raced
         if not raced:
             raced = True
-            await asked(room, {"claim_seconds": 99}, expected_version=None, request_id="faster")
-        return await asked(room, live, expected_version=expected_version, request_id=request_id)
+            await asked(room, {"claim_seconds": 99}, expected_version=None, author=by("faster"))
+        return await asked(room, live, expected_version=expected_version, **facts)
 
     listener.store.configure = raced_once  # type: ignore[method-assign]
     state = (await listener.change({"rate": 700})).json()
@@ -326,11 +327,11 @@ async def test_a_race_lost_for_ever_is_told(listener: Listener) -> None:
     asked = listener.store.configure
     count = 0
 
-    async def always(room: str, live: dict[str, Any], *, expected_version: int | None, request_id: str) -> Any:
+    async def always(room: str, live: dict[str, Any], *, expected_version: int | None, **facts: Any) -> Any:
         nonlocal count
         count += 1
-        await asked(room, {"claim_seconds": 100 + count}, expected_version=None, request_id=f"faster-{count}")
-        return await asked(room, live, expected_version=expected_version, request_id=request_id)
+        await asked(room, {"claim_seconds": 100 + count}, expected_version=None, author=by(f"faster-{count}"))
+        return await asked(room, live, expected_version=expected_version, **facts)
 
     listener.store.configure = always  # type: ignore[method-assign]
     assert (await listener.change({"rate": 700})).status_code == 412

@@ -21,6 +21,7 @@ from waitroom.tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from waitroom.domain.audit import Author
     from waitroom.store.base import Store
 
 NOW_MS = 1_763_756_603_000
@@ -143,7 +144,7 @@ class ScriptedStore:
         raise NotImplementedError
 
     async def configure(
-        self, room: str, live: dict[str, Any], *, expected_version: int | None, request_id: str
+        self, room: str, live: dict[str, Any], *, expected_version: int | None, author: Author, action: str = "change"
     ) -> RoomRecord:
         raise NotImplementedError
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from waitroom.domain.audit import Author
 from waitroom.domain.claims import PassClaims, QueueClaims
 from waitroom.domain.room import Room
 from waitroom.domain.visit import Answer, Census, Visit
 from waitroom.store.base import Purpose
-from waitroom.store.redis import RedisStore
+from waitroom.store.operators import RedisOperatorStore
 
 if TYPE_CHECKING:
     from waitroom.store.client import Client
+    from waitroom.store.redis import RedisStore
 
 START_US = 1_800_000_000_000_000
 
@@ -22,11 +24,11 @@ class Bench:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.now_us = START_US
-        self._stores: list[RedisStore] = []
+        self._stores: list[RedisOperatorStore] = []
 
-    def gateway(self, **room: Any) -> RedisStore:
+    def gateway(self, **room: Any) -> RedisOperatorStore:
         """Another gateway process: it remembers nothing yet."""
-        store = RedisStore(self.client, [Room(name="sale", **room)], store_time_us=lambda: self.now_us)
+        store = RedisOperatorStore(self.client, [Room(name="sale", **room)], store_time_us=lambda: self.now_us)
         self._stores.append(store)
         return store
 
@@ -72,6 +74,11 @@ async def come_back(store: RedisStore, token: QueueClaims, purpose: Purpose = Pu
 def name(visitor: str) -> str:
     """A visitor's id that reads well in a failing test."""
     return visitor.rjust(16, "_")
+
+
+def by(request_id: str) -> Author:
+    """An operator who asks for a change."""
+    return Author("dana", request_id)
 
 
 def token_of(visit: Visit, **changes: Any) -> QueueClaims:

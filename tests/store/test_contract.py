@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.store.bench import Bench, arrive, come_back, name, pass_of, token_of
+from tests.store.bench import Bench, arrive, by, come_back, name, pass_of, token_of
+from waitroom.domain.audit import Author, Source
 from waitroom.domain.room import Mode
 from waitroom.domain.visit import Answer, Visit
 from waitroom.errors import Refused, RoomUnknown, VersionConflict
@@ -178,11 +179,11 @@ async def test_a_called_visitor_who_finds_the_room_full_stays_called(bench: Benc
     await store.release("sale", inside.visitor)
     await bench.run(store, 0.2, step_seconds=0.1)
     record = store.record("sale")
-    await store.configure("sale", {"capacity": 0}, expected_version=record.version, request_id="full")
+    await store.configure("sale", {"capacity": 0}, expected_version=record.version, author=by("full"))
     await bench.run(store, 8)
     visit = await come_back(store, token_of(waiting))
     assert (visit.answer, visit.claim_left_ms) == (Answer.CALLED, 10_000)
-    await store.configure("sale", {"capacity": 1}, expected_version=None, request_id="room")
+    await store.configure("sale", {"capacity": 1}, expected_version=None, author=by("room"))
     assert (await come_back(store, token_of(waiting))).answer is Answer.ADMITTED
 
 
@@ -234,20 +235,20 @@ class TestModes:
         await bench.run(store, 0.2, step_seconds=0.1)
         called = await arrive(store, "called", Purpose.LOOK)
         assert called.answer is Answer.CALLED
-        await store.configure("sale", {"mode": "paused"}, expected_version=None, request_id="pause")
+        await store.configure("sale", {"mode": "paused"}, expected_version=None, author=by("pause"))
         assert (await arrive(store, "new")).answer is Answer.WAITING
         census = await bench.run(store, 60)
         assert (census.mode, census.called, census.missed, census.waiting) == (Mode.PAUSED, 1, 0, 1)
         assert (await arrive(store, "called")).answer is Answer.CALLED
         assert (await store.renew("sale", pass_of(inside))).active
-        await store.configure("sale", {"mode": "on"}, expected_version=None, request_id="resume")
+        await store.configure("sale", {"mode": "on"}, expected_version=None, author=by("resume"))
         assert (await come_back(store, token_of(called))).answer is Answer.ADMITTED
 
     async def test_closed_nobody_joins_or_enters_and_the_active_shop_on(self, bench: Bench) -> None:
         store = bench.gateway(capacity=5)
         inside = await arrive(store, "inside")
         await queue(store, "waiting")
-        await store.configure("sale", {"mode": "closed"}, expected_version=None, request_id="close")
+        await store.configure("sale", {"mode": "closed"}, expected_version=None, author=by("close"))
         assert (await arrive(store, "new")).answer is Answer.CLOSED
         assert (await arrive(store, "waiting")).answer is Answer.CLOSED
         assert (await arrive(store, "inside")).answer is Answer.ADMITTED
@@ -424,7 +425,7 @@ class TestLostMemory:
     async def test_live_changes_survive(self, bench: Bench) -> None:
         store = bench.gateway(rate=10)
         await store.seed()
-        await store.configure("sale", {"rate": 77}, expected_version=1, request_id="change")
+        await store.configure("sale", {"rate": 77}, expected_version=1, author=by("change"))
         await bench.forget()
         await store.beat("sale")
         assert (await bench.client.command("HGET", "waitroom:{sale}:config", "rate")) == b"77"
@@ -519,22 +520,22 @@ class TestConfiguration:
     async def test_a_change_is_compare_and_set(self, bench: Bench) -> None:
         store = bench.gateway(rate=10)
         await store.seed()
-        record = await store.configure("sale", {"rate": 20}, expected_version=1, request_id="a")
+        record = await store.configure("sale", {"rate": 20}, expected_version=1, author=by("a"))
         assert (record.version, record.room.rate, record.live) == (2, 20, {"rate": 20})
         with pytest.raises(VersionConflict) as conflict:
-            await store.configure("sale", {"rate": 30}, expected_version=1, request_id="b")
+            await store.configure("sale", {"rate": 30}, expected_version=1, author=by("b"))
         assert conflict.value.current == 2
 
     async def test_the_same_request_again_answers_as_the_first_time(self, bench: Bench) -> None:
         store = bench.gateway(rate=10)
         await store.seed()
-        first = await store.configure("sale", {"rate": 20}, expected_version=1, request_id="a")
-        assert await store.configure("sale", {"rate": 20}, expected_version=1, request_id="a") == first
+        first = await store.configure("sale", {"rate": 20}, expected_version=1, author=by("a"))
+        assert await store.configure("sale", {"rate": 20}, expected_version=1, author=by("a")) == first
 
     async def test_a_change_reaches_every_gateway_with_its_next_answer(self, bench: Bench) -> None:
         one, two = bench.gateway(rate=10), bench.gateway(rate=10)
         await one.seed()
-        await one.configure("sale", {"rate": 20, "refresh_seconds": 7}, expected_version=None, request_id="a")
+        await one.configure("sale", {"rate": 20, "refresh_seconds": 7}, expected_version=None, author=by("a"))
         await two.beat("sale")
         assert two.record("sale").room.rate == 20
         assert two.record("sale").room.refresh_seconds == 7
@@ -542,7 +543,7 @@ class TestConfiguration:
     async def test_live_changes_win_over_a_new_seed(self, bench: Bench) -> None:
         one = bench.gateway(rate=10, capacity=1)
         await one.seed()
-        await one.configure("sale", {"rate": 20}, expected_version=None, request_id="a")
+        await one.configure("sale", {"rate": 20}, expected_version=None, author=by("a"))
         two = bench.gateway(rate=99, capacity=5)
         await two.seed()
         assert (two.record("sale").room.rate, two.record("sale").room.capacity) == (20, 5)
@@ -554,16 +555,16 @@ class TestConfiguration:
         store = bench.gateway(rate=5, burst=5)
         for i in range(6):
             await arrive(store, f"v{i}")
-        await store.configure("sale", {"rate": 60}, expected_version=None, request_id="a")
+        await store.configure("sale", {"rate": 60}, expected_version=None, author=by("a"))
         census = await bench.run(store, 2)
         assert (census.entries, census.called) == (0, 1)
 
     async def test_what_is_not_valid_is_refused_and_changes_nothing(self, bench: Bench) -> None:
         store = bench.gateway(rate=10)
         with pytest.raises(Refused, match="rate"):
-            await store.configure("sale", {"rate": -1}, expected_version=None, request_id="a")
+            await store.configure("sale", {"rate": -1}, expected_version=None, author=by("a"))
         with pytest.raises(Refused, match="name"):
-            await store.configure("sale", {"name": "other"}, expected_version=None, request_id="a")
+            await store.configure("sale", {"name": "other"}, expected_version=None, author=by("a"))
         assert store.record("sale").room.rate == 10
 
     async def test_an_unknown_room_is_said_to_be_unknown(self, bench: Bench) -> None:
@@ -617,3 +618,47 @@ async def test_the_journal_tells_what_happened(bench: Bench) -> None:
     await come_back(store, token_of(visit))
     await store.release("sale", visit.visitor)
     assert [kind for kind, _, _ in await bench.journal()] == ["joined", "called", "admitted", "released"]
+
+
+class TestAudit:
+    async def test_every_change_is_written_down_with_who_from_what_to_what_and_why(self, bench: Bench) -> None:
+        store = bench.gateway(rate=10)
+        await store.seed()
+        author = Author("dana", "r1", Source.CONSOLE, "checkout is slow")
+        await store.configure("sale", {"rate": 5, "mode": "paused"}, expected_version=None, author=author)
+        (line,) = await store.audit("sale", limit=10)
+        assert (line.version, line.who, line.source, line.reason) == (2, "dana", Source.CONSOLE, "checkout is slow")
+        assert line.steps == {"rate": [10, 5], "mode": ["on", "paused"]}
+        assert line.undo == {"rate": "file", "mode": "file"}
+
+    async def test_a_changed_file_is_written_down_too(self, bench: Bench) -> None:
+        await bench.gateway(rate=10).seed()
+        store = bench.gateway(rate=10, capacity=7)
+        await store.seed()
+        (line,) = await store.audit("sale", limit=10)
+        assert (line.source, line.steps, line.undo) == (Source.FILE, {"capacity": [None, 7]}, None)
+
+    async def test_what_was_not_changed_is_not_written_down(self, bench: Bench) -> None:
+        store = bench.gateway(rate=10)
+        await store.seed()
+        for _ in range(2):
+            await store.configure("sale", {"rate": 20}, expected_version=1, author=by("a"))
+        with pytest.raises(VersionConflict):
+            await store.configure("sale", {"rate": 30}, expected_version=1, author=by("b"))
+        assert [line.request_id for line in await store.audit("sale", limit=1)] == ["a"]
+        assert len(await store.audit("sale", limit=10)) == 1
+
+    async def test_a_request_is_known_again_after_others_came(self, bench: Bench) -> None:
+        store = bench.gateway(rate=10)
+        await store.configure("sale", {"rate": 20}, expected_version=None, author=by("a"))
+        await store.configure("sale", {"rate": 30}, expected_version=None, author=by("b"))
+        again = await store.configure("sale", {"rate": 20}, expected_version=None, author=by("a"))
+        assert again.room.rate == 30
+
+    async def test_the_log_is_read_backwards_in_pages(self, bench: Bench) -> None:
+        store = bench.gateway(rate=10)
+        for rate in range(5):
+            await store.configure("sale", {"rate": rate}, expected_version=None, author=by(f"r{rate}"))
+        newest = await store.audit("sale", limit=2)
+        older = await store.audit("sale", before=newest[-1].id, limit=3)
+        assert [line.request_id for line in [*newest, *older[1:]]] == ["r4", "r3", "r2", "r1"]

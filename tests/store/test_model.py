@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.store.bench import Bench, name, pass_of, token_of
+from tests.store.bench import Bench, by, name, pass_of, token_of
 from tests.store.model import Model, Remembered
 from tests.store.simulated import SimulatedServer
 from waitroom.domain.room import Room
@@ -227,7 +227,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def configure(self, changes: dict[str, Any]) -> None:
         self.requests += 1
-        self.run(self.stores[0].configure("sale", changes, expected_version=None, request_id=f"r{self.requests}"))
+        self.run(self.stores[0].configure("sale", changes, expected_version=None, author=by(f"r{self.requests}")))
         before = self.model.room
         self.model.configure(Room(name="sale", **self.settings).changed(changes))
         if before.rate != self.model.room.rate:

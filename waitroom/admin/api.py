@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import waitroom
+from waitroom.domain.audit import Author, Source
 from waitroom.errors import Mistake, Refused, StoreUnavailable, VersionConflict, WaitroomError
 from waitroom.metrics import CONTENT_TYPE, RoomFigures
 
 from .access import bearer_is, from_elsewhere, host_is_ours
-from .verbs import MODE_VERBS, Mistaken, Request, Verbs
+from .verbs import MODE_VERBS, Mistaken, Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -152,7 +153,7 @@ class Api:
         if not isinstance(changes, dict):
             raise Mistaken([Mistake("changes", "must be an object of setting: value", '{"rate": 600}')])
         state = await self._verbs.change(
-            request.path_params["room"], changes, self._request(request, body), expected_version=_if_match(request)
+            request.path_params["room"], changes, self._author(request, body), expected_version=_if_match(request)
         )
         return _shown(state)
 
@@ -160,20 +161,21 @@ class Api:
         async def turn(request: HttpRequest) -> Response:
             body = await _body(request, {"reason"})
             state = await self._verbs.turn(
-                request.path_params["room"], verb, self._request(request, body), expected_version=_if_match(request)
+                request.path_params["room"], verb, self._author(request, body), expected_version=_if_match(request)
             )
             return _shown(state)
 
         return turn
 
-    def _request(self, request: HttpRequest, body: dict[str, Any]) -> Request:
+    def _author(self, request: HttpRequest, body: dict[str, Any]) -> Author:
         reason = body.get("reason")
         if reason is not None and not isinstance(reason, str):
             raise Mistaken([Mistake("reason", "must be text, or null")])
         identity = request.headers.get("idempotency-key") or self._new_identity()
         if len(identity) > _LONGEST_KEY or not identity.isascii() or not identity.isprintable():
             raise Refused(f"Idempotency-Key: at most {_LONGEST_KEY} printable ASCII characters")
-        return Request(who="admin token", identity=identity, reason=reason)
+        from_cli = request.headers.get("user-agent", "").startswith("waitroom-cli/")
+        return Author("admin token", identity, Source.COMMAND_LINE if from_cli else Source.API, reason or "")
 
 
 def make_app(verbs: Verbs, metrics: Metrics, log: Log, *, token: Callable[[], str], host: str) -> ASGIApp:

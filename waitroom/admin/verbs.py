@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from waitroom.domain.admission import limiting
+from waitroom.domain.audit import FROM_FILE, Author
 from waitroom.domain.room import LIVE_FIELDS, Mode, Room
 from waitroom.errors import Mistake, Refused, StoreUnavailable, VersionConflict
 
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
     from waitroom.domain.visit import Census
     from waitroom.logs import Log
     from waitroom.metrics import Metrics
-    from waitroom.store.base import RoomRecord, Store
+    from waitroom.store.base import OperatorStore, RoomRecord
 
-FROM_FILE: Final = "file"
-"""As a value: back to what the configuration file says."""
 _ATTEMPTS: Final = 5
 _LONGEST_REASON: Final = 500
 
@@ -43,15 +42,6 @@ class Mistaken(Refused):
     def __init__(self, mistakes: list[Mistake]) -> None:
         super().__init__("; ".join(str(mistake) for mistake in mistakes), status=422)
         self.mistakes = mistakes
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Who asks for a change, and why. `identity` makes its repetition harmless."""
-
-    who: str
-    identity: str
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +72,7 @@ class RoomState:
 class Verbs:
     """The verbs over one store; `names()` returns the configured rooms as they are now."""
 
-    def __init__(self, store: Store, names: Callable[[], Iterable[str]], metrics: Metrics, log: Log) -> None:
+    def __init__(self, store: OperatorStore, names: Callable[[], Iterable[str]], metrics: Metrics, log: Log) -> None:
         self._store = store
         self._names = names
         self._metrics = metrics
@@ -102,16 +92,16 @@ class Verbs:
         return self._state(name, census, answered=True)
 
     async def change(
-        self, name: str, changes: Mapping[str, Any], request: Request, *, expected_version: int | None = None
+        self, name: str, changes: Mapping[str, Any], author: Author, *, expected_version: int | None = None
     ) -> RoomState:
         """Change live settings of a room, all or none.
 
         A value of None means no limit, `"file"` the value of the configuration file. Raises `RoomUnknown`, `Mistaken`,
         `StoreUnavailable`, and `VersionConflict` when the room is not at `expected_version`.
         """
-        return await self._apply(name, request, "change", lambda record: checked(record, changes), expected_version)
+        return await self._apply(name, author, "change", lambda record: checked(record, changes), expected_version)
 
-    async def turn(self, name: str, verb: str, request: Request, *, expected_version: int | None = None) -> RoomState:
+    async def turn(self, name: str, verb: str, author: Author, *, expected_version: int | None = None) -> RoomState:
         """Pause, resume, close or open a room; `Refused` (409) from a mode that the verb does not lead from."""
 
         def live(record: RoomRecord) -> dict[str, Any]:
@@ -121,17 +111,17 @@ class Verbs:
                 raise Refused(f"the room is {mode.value}; {_way_out(mode, goal)}", status=409)
             return dict(record.live) if mode is goal else dict(record.live) | {"mode": goal.value}
 
-        return await self._apply(name, request, verb, live, expected_version)
+        return await self._apply(name, author, verb, live, expected_version)
 
     async def _apply(
         self,
         name: str,
-        request: Request,
+        author: Author,
         action: str,
         live: Callable[[RoomRecord], dict[str, Any]],
         expected_version: int | None,
     ) -> RoomState:
-        if request.reason is not None and len(request.reason) > _LONGEST_REASON:
+        if len(author.reason) > _LONGEST_REASON:
             raise Mistaken([Mistake("reason", f"longer than {_LONGEST_REASON} characters")])
         attempt = 0
         while True:
@@ -149,26 +139,28 @@ class Verbs:
                     name,
                     wanted,
                     expected_version=before.version if expected_version is None else expected_version,
-                    request_id=request.identity,
+                    author=author,
+                    action=action,
                 )
             except VersionConflict:
                 if expected_version is not None or attempt == _ATTEMPTS:
                     raise
                 continue
             if after.version > before.version:
-                self._tell(name, request, action, before, after)
+                self._tell(name, author, action, before, after)
             return await self.show(name)
 
-    def _tell(self, name: str, request: Request, action: str, before: RoomRecord, after: RoomRecord) -> None:
+    def _tell(self, name: str, author: Author, action: str, before: RoomRecord, after: RoomRecord) -> None:
         self._metrics.admin_change(name, action)
         self._log.info(
             "room_changed",
             room=name,
             action=action,
-            who=request.who,
+            who=author.who,
+            source=author.source.value,
             changed=" ".join(differences(before.room, after.room)) or "nothing",
-            reason=request.reason or "",
-            request=request.identity,
+            reason=author.reason,
+            request=author.request_id,
             version=after.version,
         )
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 from uuid import uuid4
 
+from .. import __version__
 from .outcome import CommandError, Exit
 from .running import Running
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 ANSWER_LIMIT_BYTES = 8_388_608
 TIMEOUT_SECONDS = 10.0
+_HEADERS = {"Accept": "application/json", "User-Agent": f"waitroom-cli/{__version__}"}
+"""By the second the log of changes tells the command line from other programs."""
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -61,7 +64,7 @@ class AdminAPI:
     def _call(
         self, method: str, path: str, body: Any = None, *, room: str = "", headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        request = Request(self.url + path, method=method, headers={"Accept": "application/json", **(headers or {})})  # noqa: S310
+        request = Request(self.url + path, method=method, headers={**_HEADERS, **(headers or {})})  # noqa: S310
         if self.token:
             request.add_header("Authorization", f"Bearer {self.token}")
         if body is not None:

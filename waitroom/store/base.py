@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from waitroom.domain.audit import AuditLine, Author
     from waitroom.domain.claims import PassClaims, QueueClaims
     from waitroom.domain.room import Room
     from waitroom.domain.visit import Census, Renewal, Visit
@@ -96,12 +97,13 @@ class Store(Protocol):
         ...
 
     async def configure(
-        self, room: str, live: dict[str, Any], *, expected_version: int | None, request_id: str
+        self, room: str, live: dict[str, Any], *, expected_version: int | None, author: Author, action: str = "change"
     ) -> RoomRecord:
         """Replace the live changes by `live` (validated; None as expected version means "whatever stands").
 
         Raises `VersionConflict` when the room stands at another version, `Refused` when `live` is not valid.
-        A changed rate starts a new window. The same `request_id` again answers as the first time.
+        A changed rate starts a new window. The same request id again changes nothing. What is changed is written to
+        the audit log in the same step.
         """
         ...
 
@@ -111,4 +113,12 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Close connections. No other verb may be called after."""
+        ...
+
+
+class OperatorStore(Store, Protocol):
+    """What operators ask besides."""
+
+    async def audit(self, room: str, *, before: str = "", limit: int) -> list[AuditLine]:
+        """Return at most `limit` lines of the room's audit log, newest first; those at the id `before` and older."""
         ...

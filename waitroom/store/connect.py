@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .client import OneServer
+from .operators import RedisOperatorStore
 from .redis import RedisStore
 from .server import parse
 
@@ -27,3 +28,10 @@ def open_store(
 ) -> RedisStore:
     """Return the store behind `url`. Makes no connection yet."""
     return RedisStore(open_client(url, deadline_ms=deadline_ms), rooms, observer=observer)
+
+
+def open_operator_store(
+    url: str, rooms: Sequence[Room], *, deadline_ms: int = 1_000, observer: StoreObserver | None = None
+) -> RedisOperatorStore:
+    """Return the store behind `url` with the operators' verbs. Makes no connection yet."""
+    return RedisOperatorStore(open_client(url, deadline_ms=deadline_ms), rooms, observer=observer)

@@ -19,6 +19,7 @@ Times in scores are ms. Three clocks are used, all of them the store's:
 | spent      | zset   | visitor whose provisional or older proof was honoured → its end (now) | the proof's     |
 | snapshot   | string | the shared document, JSON                                  | until the next                 |
 | journal    | stream | kind, visitor, score                                       | 20,000 entries or 48 h         |
+| audit      | stream | request, version, people, `line` (domain/audit.py, JSON)   | 10,000 entries or 400 days     |
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ NAMES: tuple[str, ...] = (
     "spent",
     "snapshot",
     "journal",
+    "audit",
 )
 
 

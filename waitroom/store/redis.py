@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
+from waitroom.domain.audit import Author, Deed, Source, steps_between, undoing
 from waitroom.domain.room import LIVE_FIELDS, Mode, Room
 from waitroom.domain.visit import Answer, Census, Renewal, Visit
 from waitroom.errors import Refused, RoomUnknown, StoreUnavailable, VersionConflict
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .wire import Word
 
 UNCONFIGURED = b"unconfigured"
+_ATTEMPTS = 5
 
 
 class StoreObserver(Protocol):
@@ -196,21 +198,33 @@ class RedisStore:
         return document or b""
 
     async def configure(
-        self, room: str, live: dict[str, Any], *, expected_version: int | None, request_id: str
+        self, room: str, live: dict[str, Any], *, expected_version: int | None, author: Author, action: str = "change"
     ) -> RoomRecord:
         memory = self._memory(room)
         if forbidden := set(live) - set(LIVE_FIELDS):
             raise Refused(f"cannot be changed live: {', '.join(sorted(forbidden))}")
-        record = await self._read_record(room)
-        try:
-            changed = _merged(Room.model_validate(memory.record.seed), live, 0, record.epoch)
-        except ValidationError as error:
-            raise Refused(
-                "; ".join(f"{e['loc'][0] if e['loc'] else room}: {e['msg']}" for e in error.errors())
-            ) from error
-        expected = "" if expected_version is None else str(expected_version)
-        version = await self._write(room, changed, expected, request_id)
+        for attempt in range(1, _ATTEMPTS + 1):
+            record = await self._read_record(room)
+            seed = Room.model_validate(memory.record.seed)
+            try:
+                changed = _merged(seed, live, 0, record.epoch)
+            except ValidationError as error:
+                raise Refused(
+                    "; ".join(f"{e['loc'][0] if e['loc'] else room}: {e['msg']}" for e in error.errors())
+                ) from error
+            steps = steps_between(_merged(seed, record.live, 0, record.epoch).room, changed.room)
+            deed = Deed(author, action, steps, undoing(record.live, live))
+            expected = record.version if expected_version is None else expected_version
+            try:
+                version = await self._write(room, changed, expected, deed)
+            except VersionConflict:
+                if expected_version is not None or attempt == _ATTEMPTS:
+                    raise
+            else:
+                break
         memory.record = RoomRecord(changed.room, version, record.epoch, changed.seed, changed.live)
+        if version != expected + 1:  # this request was answered before, and others may have come after it
+            await self._follow_version(room, -1)
         return memory.record
 
     async def seed(self) -> None:
@@ -218,7 +232,10 @@ class RedisStore:
             record = await self._read_record(room)
             wanted = _merged(Room.model_validate(memory.record.seed), record.live, record.version, record.epoch)
             if wanted.seed != record.seed:
-                version = await self._write(room, wanted, str(record.version), secrets.token_hex(8))
+                before = Room.model_validate(record.seed).changed(record.live) if record.seed else wanted.room
+                author = Author("configuration file", secrets.token_hex(8), Source.FILE)
+                deed = Deed(author, "configuration", steps_between(before, wanted.room))
+                version = await self._write(room, wanted, record.version, deed)
                 wanted = RoomRecord(wanted.room, version, wanted.epoch, wanted.seed, wanted.live)
             memory.record = wanted
 
@@ -246,11 +263,14 @@ class RedisStore:
         record = self._memory(room).record
         await self._call(
             "configure", room,
-            "restore", max(1, record.version), secrets.token_hex(8), record.epoch, *_fields(record),
+            "restore", max(1, record.version), "", record.epoch, "", *_fields(record),
         )  # fmt: skip
 
-    async def _write(self, room: str, record: RoomRecord, expected: str, request_id: str) -> int:
-        written, version = await self._call("configure", room, expected, "", request_id, record.epoch, *_fields(record))
+    async def _write(self, room: str, record: RoomRecord, expected: int, deed: Deed) -> int:
+        written, version = await self._call(
+            "configure", room,
+            expected, "", deed.author.request_id, record.epoch, deed.as_line(), *_fields(record),
+        )  # fmt: skip
         if not written:
             raise VersionConflict(int(version))
         return int(version)
