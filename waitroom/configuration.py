@@ -19,7 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from .domain.room import Room
 from .errors import ConfigurationError, Mistake
-from .mistakes import allowed, details, did_you_mean, field_at, in_words, is_list, is_number, shown
+from .logo import read_logo
+from .mistakes import allowed, details, did_you_mean, field_at, in_words, is_list, is_moment, is_number, is_table, shown
 from .settings import FLAGS, LIMIT_FLAGS, ROWS, SECRETS, SECTIONS, Resolved, Settings, flag_text
 from .toml_lines import Spot, line_numbers
 
@@ -282,6 +283,10 @@ def _check_fields(draft: _Draft, around: Spot, table: dict[str, Any], model: typ
             continue
         if is_list(row):
             _check_list(draft, spot, value)
+        elif is_moment(row) and isinstance(value, dt.date | dt.time):
+            table[key] = value.isoformat()
+        elif is_table(row) and isinstance(value, dict):
+            pass
         elif isinstance(value, dict | list):
             draft.drop(spot, f"takes one value, not {shown(value)}", allowed(row))
         elif isinstance(value, dt.date | dt.time):
@@ -374,6 +379,7 @@ def _check_rooms(draft: _Draft) -> None:
                 what = f"{pattern!r} is matched by room {other!r} already, which comes first"
                 draft.mistake(("rooms", index, "match", entry), what, "a pattern belongs to one room")
         _check_burst(draft, index, room)
+        _check_files(draft, index, room)
 
 
 def _same_pattern(pattern: str) -> str:
@@ -394,6 +400,20 @@ def _check_burst(draft: _Draft, index: int, room: dict[str, Any]) -> None:
         draft.mistake(spot, f"{burst} at once is more than the rate lets in within a minute", f"at most {rate}")
     if isinstance(capacity, int) and 0 < capacity < burst:
         draft.mistake(spot, f"{burst} at once is more than the room holds", f"at most {capacity}")
+
+
+def _check_files(draft: _Draft, index: int, room: dict[str, Any]) -> None:
+    if isinstance(logo := room.get("logo"), str) and logo:
+        spot: Spot = ("rooms", index, "logo")
+        try:
+            read_logo(logo)
+        except OSError as error:
+            draft.mistake(spot, f"the file {logo} cannot be read: {error.strerror}")
+        except ValueError as error:
+            draft.mistake(spot, str(error), "an SVG, PNG or WebP of at most 8 kB")
+    if isinstance(template := room.get("template"), str) and template:
+        spot = ("rooms", index, "template")
+        _read_text(draft, Path(template), draft.where(spot), draft.label(spot) + ": ")
 
 
 def _in_reading_order(mistakes: list[Mistake]) -> list[Mistake]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import enum
 import types
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
@@ -31,9 +32,18 @@ def is_list(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is tuple
 
 
+def is_table(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is dict
+
+
+def is_moment(field: FieldInfo) -> bool:
+    return datetime in _kinds(field.annotation)
+
+
 def is_number(field: FieldInfo) -> bool:
     """True for what text must be turned into a number for, as in the environment."""
-    return any(issubclass(kind, int | float) and kind is not ByteSize for kind in _kinds(field.annotation))
+    kinds = set(_kinds(field.annotation)) - {bool, ByteSize}
+    return any(issubclass(kind, int | float) for kind in kinds)
 
 
 def choices(field: FieldInfo) -> tuple[str, ...]:
@@ -51,7 +61,14 @@ def allowed(field: FieldInfo) -> str:
         return "one of " + ", ".join(f"`{option}`" for option in options)
     if is_list(field):
         return "a list of texts"
+    if is_table(field):
+        texts = get_args(field.annotation)[1] is str
+        return "a text, or a table of language → text" if texts else "a table of language → key → text"
     kinds = set(_kinds(field.annotation))
+    if datetime in kinds:
+        return 'a date and time such as 2026-11-27T10:00:00+01:00 or "none"'
+    if bool in kinds:
+        return "`true` or `false`"
     optional = ' or "none"' if type(None) in kinds else ""
     if ByteSize in kinds:
         return f'a number of bytes, or text such as "10MB"{optional and ","}{optional}'
@@ -136,6 +153,8 @@ def in_words(detail: ErrorDetails, field: FieldInfo | None, *, secret: bool = Fa
         return "is no setting", ""
     if kind == "too_short":
         return "is an empty list", "give at least one entry"
+    if kind == "string_too_long":
+        return f"has {len(value)} characters", f"at most {detail['ctx']['max_length']}"
     if kind == "string_pattern_mismatch":
         return f"cannot be {given}", f"must match {detail['ctx']['pattern']}"
     if kind == "ip_any_network":

@@ -117,6 +117,15 @@ async def test_what_changes_nothing_is_no_change(listener: Listener) -> None:
     assert len(listener.events) == 1
 
 
+async def test_a_message_is_a_text_or_a_table_of_languages(listener: Listener) -> None:
+    texts = {"*": "Size 38 is sold out.", "de": "Größe 38 ist ausverkauft."}
+    state = (await listener.change({"message": texts, "message_until": "2027-01-01T12:00:00+01:00"})).json()
+    assert (state["room"]["message"], state["room"]["message_until"]) == (texts, "2027-01-01T12:00:00+01:00")
+    state = (await listener.change({"message": "Size 40 is sold out."})).json()
+    assert state["room"]["message"] == {"*": "Size 40 is sold out."}
+    assert state["room"]["message_until"] is None, "the moment was meant for the message before"
+
+
 async def test_all_mistakes_are_told_at_once_and_nothing_is_changed(listener: Listener) -> None:
     answer = await listener.change({"rat": 5, "capacity": -1, "mode": "open", "claim_seconds": True, "burst": [1]})
     told = answer.json()

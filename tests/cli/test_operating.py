@@ -11,6 +11,7 @@ import pytest
 
 from waitroom.cli.outcome import CommandError, Exit
 from waitroom.cli.status import overview, readings
+from waitroom.domain.room import LIVE_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -156,10 +157,7 @@ def test_set_tells_every_mistake_and_asks_nothing(ask: Run, listener: Any) -> No
         "  rate is given twice",
         "  name cannot change while the room runs; change it in the configuration file",
         "  'fast' is not key=value, such as rate=600",
-        (
-            "  'zzz' is no setting of a room (known: rate, capacity, burst, session_seconds, renew, refresh_seconds, "
-            "claim_seconds, hold_minutes, mode, on_store_loss, waiting_status)"
-        ),
+        "  'zzz' is no setting of a room (known: " + ", ".join(LIVE_FIELDS) + ")",
         "  burst: cannot be '1.5' (a whole number from 1 to 10000000 or \"none\")",
     ]
     assert listener.seen == []

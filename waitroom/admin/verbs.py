@@ -210,10 +210,12 @@ def checked(record: RoomRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if value == FROM_FILE:
             live.pop(key, None)
-        elif value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
-            live[key] = value
-        else:
+        elif isinstance(value, list) or (isinstance(value, bool) and Room.model_fields[key].annotation is not bool):
             mistakes.append(Mistake(key, "must be a number, a word or null"))
+        else:
+            live[key] = value
+    if "message" in changes and "message_until" not in changes:
+        live["message_until"] = None  # the moment of the message before says nothing about this one
     seed = record.seed or record.room.model_dump(mode="json")
     try:
         room = Room.model_validate(seed | live)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,8 +17,14 @@ HIDDEN = "********"
 
 def as_text(value: Any) -> str:
     """Write a value on one line; what is not set is "none"."""
-    if value is None or value in ("", (), []):
+    if value is None or value in ("", (), [], {}):
         return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {as_text(entry)}" for key, entry in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(as_text(entry) for entry in value)
     if isinstance(value, SecretStr):
@@ -39,6 +46,10 @@ def as_json(value: Any) -> Any:
         return HIDDEN
     if isinstance(value, enum.Enum):
         return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {key: as_json(entry) for key, entry in value.items()}
     return value if value is None or isinstance(value, int | float | str) else str(value)
 
 
@@ -53,7 +64,9 @@ def without_password(url: str) -> str:
 
 def default_text(field: FieldInfo) -> str:
     """Write the default of a setting."""
-    if field.is_required() or field.default == "":
+    from ..settings import ROWS
+
+    if field.is_required() or field is ROWS["gateway.backend"].field:
         return "required"
     return as_text(field.default)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from .look import check_colour, check_language, check_link, check_words
+from .message import check_texts, read_texts
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _METHOD = re.compile(r"[A-Z]{3,10}")
@@ -49,8 +53,32 @@ def _limit_or_none(value: Any) -> Any:
     return None if value in ("none", "") else value
 
 
+def read_moment(value: Any) -> Any:
+    """Return the moment that `value` writes, None for none; raises ValueError when its distance to UTC is missing."""
+    if value in (None, "none", ""):
+        return None
+    example = "such as 2026-11-27T10:00:00+01:00"
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is no date and time, {example}") from None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError(f"{str(value)!r} must be a date and time with its distance to UTC, {example}")
+    return value
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)
+
+
 Limit = Annotated[int | None, BeforeValidator(_limit_or_none)]
 Pattern = Annotated[str, AfterValidator(check_pattern)]
+Moment = Annotated[datetime | None, BeforeValidator(read_moment)]
+Message = Annotated[dict[str, str], BeforeValidator(read_texts), AfterValidator(check_texts)]
+Words = Annotated[dict[str, dict[str, Any]], AfterValidator(check_words)]
+Colour = Annotated[str, AfterValidator(check_colour)]
+Link = Annotated[str, AfterValidator(check_link)]
 
 
 class Room(BaseModel):
@@ -112,9 +140,39 @@ class Room(BaseModel):
         default="hold",
         description="What newcomers get while the store is away: a provisional place (`hold`) or the site (`admit`).",
     )
+    closed_as: Literal["closed", "ended", "full", "maintenance"] = Field(
+        default="closed", description="What the page says of a closed room, and why nobody joins."
+    )
+    opens_at: Moment = Field(
+        default=None, description="Until then people may join but nobody enters, and the page counts down."
+    )
+    message: Message = Field(
+        default={}, description="What the page says to those who wait, for all or by language; empty for nothing."
+    )
+    message_until: Moment = Field(default=None, description="Until when the message is shown.")
+    poll_budget: int = Field(
+        default=1_000, ge=1, le=1_000_000, description="Requests a second that all waiting pages together may make."
+    )
     waiting_status: Literal[200, 202, 429, 503] = Field(
         default=200, description="HTTP status of the waiting page for people who navigate."
     )
+    crawler_status: Literal[200, 503] = Field(
+        default=503, description="HTTP status for known crawlers and link previews; they never get a place."
+    )
+    language: Annotated[str, AfterValidator(check_language)] = Field(
+        default="en", description="The page's language for visitors whose own is not there."
+    )
+    words: Words = Field(
+        default={}, description="Words of the page in place of its own, by language and key (see page.md)."
+    )
+    shop_name: str = Field(default="", max_length=80, description="The shop's name, as the page says it.")
+    logo: str = Field(default="", description="File with the shop's logo: SVG, PNG or WebP, at most 8 kB.")
+    colour: Colour = Field(default="", description="Colour of buttons and progress, `#rrggbb`.")
+    background: Colour = Field(default="", description="Background of the page in the light theme, `#rrggbb`.")
+    home_url: Link = Field(default="", description="Where the page links to for the shop's home.")
+    info_url: Link = Field(default="", description="Where the page links to for more about a closed or full room.")
+    template: str = Field(default="", description="File with a page of the shop's own in place of the default.")
+    sound: bool = Field(default=True, description="Whether the page offers a sound at the visitor's turn.")
 
     @model_validator(mode="after")
     def _lifetimes_agree(self) -> Self:
@@ -131,6 +189,21 @@ class Room(BaseModel):
             return self.burst
         return max(1, (self.rate or 0) * BURST_SECONDS // 60)
 
+    @property
+    def opens_ms(self) -> int | None:
+        """When the room opens, in ms of the store's time; None when it is not to wait for a moment."""
+        return _milliseconds(self.opens_at)
+
+    @property
+    def message_until_ms(self) -> int | None:
+        """Until when the message is shown, in ms of the store's time; None for as long as it stands."""
+        return _milliseconds(self.message_until)
+
+    def mode_at(self, now_ms: int) -> Mode:
+        """The mode in force: before it opens, a room stands as if it were paused."""
+        before = self.opens_ms is not None and now_ms < self.opens_ms
+        return Mode.PAUSED if before and self.mode is Mode.ON else self.mode
+
     def changed(self, changes: dict[str, Any]) -> Room:
         """Return the room with `changes` applied and validated; raises `pydantic.ValidationError`."""
         return Room.model_validate(self.model_dump() | changes)
@@ -138,6 +211,8 @@ class Room(BaseModel):
 
 LIVE_FIELDS: tuple[str, ...] = (
     "rate", "capacity", "burst", "session_seconds", "renew", "refresh_seconds", "claim_seconds",
-    "hold_minutes", "mode", "on_store_loss", "waiting_status",
+    "hold_minutes", "mode", "on_store_loss", "closed_as", "opens_at", "message", "message_until", "poll_budget",
+    "waiting_status", "crawler_status", "language", "shop_name", "colour", "background", "home_url", "info_url",
+    "sound",
 )  # fmt: skip
 """What operators may change live. Their values live in the store and win over the file's."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from waitroom.domain.audit import AuditLine, Author
     from waitroom.domain.claims import PassClaims, QueueClaims
+    from waitroom.domain.message import Message
     from waitroom.domain.room import Room
     from waitroom.domain.visit import Census, Renewal, Visit
 
@@ -38,6 +39,13 @@ class RoomRecord:
     seed: dict[str, Any] = field(default_factory=dict)
     live: dict[str, Any] = field(default_factory=dict)
     """What operators changed; wins over the seed."""
+    messages: tuple[Message, ...] = ()
+    """What the shop said, newest first; the first is the room's message."""
+
+    def messages_at(self, now_ms: int) -> tuple[Message, ...]:
+        """Return the messages that are shown at `now_ms`."""
+        until_ms = self.room.message_until_ms
+        return self.messages if until_ms is None or now_ms < until_ms else ()
 
 
 class Store(Protocol):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
 from waitroom.domain.audit import Author, Deed, Source, steps_between, undoing
+from waitroom.domain.message import Message, said
 from waitroom.domain.room import LIVE_FIELDS, Mode, Room
 from waitroom.domain.visit import Answer, Census, Renewal, Visit
 from waitroom.errors import Refused, RoomUnknown, StoreUnavailable, VersionConflict
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 UNCONFIGURED = b"unconfigured"
 _ATTEMPTS = 5
+_DOCUMENTS = ("seed", "live", "messages")
+"""Fields of the config hash that are JSON and that no script reads."""
 
 
 class StoreObserver(Protocol):
@@ -125,7 +128,7 @@ class RedisStore:
             if known is None:
                 memories[room.name] = _Memory(RoomRecord(room, 0, 1, seed=room.model_dump(mode="json")))
             else:
-                known.record = _merged(room, known.record.live, known.record.version, known.record.epoch)
+                known.record = _merged(room, known.record)
                 memories[room.name] = known
         self._memories = memories
 
@@ -207,12 +210,12 @@ class RedisStore:
             record = await self._read_record(room)
             seed = Room.model_validate(memory.record.seed)
             try:
-                changed = _merged(seed, live, 0, record.epoch)
+                changed = self._with_message(_merged(seed, replace(record, live=live)))
             except ValidationError as error:
                 raise Refused(
                     "; ".join(f"{e['loc'][0] if e['loc'] else room}: {e['msg']}" for e in error.errors())
                 ) from error
-            steps = steps_between(_merged(seed, record.live, 0, record.epoch).room, changed.room)
+            steps = steps_between(_merged(seed, record).room, changed.room)
             deed = Deed(author, action, steps, undoing(record.live, live))
             expected = record.version if expected_version is None else expected_version
             try:
@@ -222,7 +225,7 @@ class RedisStore:
                     raise
             else:
                 break
-        memory.record = RoomRecord(changed.room, version, record.epoch, changed.seed, changed.live)
+        memory.record = replace(changed, version=version)
         if version != expected + 1:  # this request was answered before, and others may have come after it
             await self._follow_version(room, -1)
         return memory.record
@@ -230,13 +233,13 @@ class RedisStore:
     async def seed(self) -> None:
         for room, memory in self._memories.items():
             record = await self._read_record(room)
-            wanted = _merged(Room.model_validate(memory.record.seed), record.live, record.version, record.epoch)
-            if wanted.seed != record.seed:
+            wanted = self._with_message(_merged(Room.model_validate(memory.record.seed), record))
+            if (wanted.seed, wanted.messages) != (record.seed, record.messages):
                 before = Room.model_validate(record.seed).changed(record.live) if record.seed else wanted.room
                 author = Author("configuration file", secrets.token_hex(8), Source.FILE)
                 deed = Deed(author, "configuration", steps_between(before, wanted.room))
                 version = await self._write(room, wanted, record.version, deed)
-                wanted = RoomRecord(wanted.room, version, wanted.epoch, wanted.seed, wanted.live)
+                wanted = replace(wanted, version=version)
             memory.record = wanted
 
     async def aclose(self) -> None:
@@ -244,17 +247,24 @@ class RedisStore:
 
     # Configuration in the store.
 
+    def _with_message(self, record: RoomRecord) -> RoomRecord:
+        return replace(record, messages=said(record.messages, record.room.message, self.now_ms()))
+
     async def _read_record(self, room: str) -> RoomRecord:
         """Read the room's record; one that the store does not have is restored from what is remembered."""
         memory = self._memory(room)
         for _ in range(2):
             values = await self._asked(
-                "configure", self._client.command, "HMGET", key(room, "config"), "version", "epoch", "seed", "live"
+                "configure", self._client.command, "HMGET", key(room, "config"), "version", "epoch", *_DOCUMENTS
             )
             if values[0] is not None:
-                version, epoch, seed, live = values
                 return RoomRecord(
-                    memory.record.room, int(version), int(epoch), json.loads(seed or b"{}"), json.loads(live or b"{}")
+                    memory.record.room,
+                    version=int(values[0]),
+                    epoch=int(values[1]),
+                    seed=json.loads(values[2] or b"{}"),
+                    live=json.loads(values[3] or b"{}"),
+                    messages=tuple(Message(at_ms, text) for at_ms, text in json.loads(values[4] or b"[]")),
                 )
             await self._restore(room)
         raise StoreUnavailable(f"room {room}: the store keeps losing its configuration")
@@ -282,7 +292,7 @@ class RedisStore:
         record = await self._read_record(room)
         # The seed that this process was configured with may be newer than the one in the store for a moment, while
         # a reload goes through; what is in force is what the store says.
-        memory.record = _merged(Room.model_validate(record.seed), record.live, record.version, record.epoch)
+        memory.record = _merged(Room.model_validate(record.seed), record)
 
     # Calls.
 
@@ -359,15 +369,14 @@ def _new_generation() -> str:
     return secrets.token_hex(4)
 
 
-def _merged(seed: Room, live: dict[str, Any], version: int, epoch: int) -> RoomRecord:
-    return RoomRecord(seed.changed(live), version, epoch, seed.model_dump(mode="json"), dict(live))
+def _merged(seed: Room, record: RoomRecord) -> RoomRecord:
+    return replace(record, room=seed.changed(record.live), seed=seed.model_dump(mode="json"), live=dict(record.live))
 
 
 def _fields(record: RoomRecord) -> list[str | int]:
     return [
         *limits(record.room),
-        "seed",
-        json.dumps(record.seed, sort_keys=True),
-        "live",
-        json.dumps(record.live, sort_keys=True),
-    ]
+        "seed", json.dumps(record.seed, sort_keys=True),
+        "live", json.dumps(record.live, sort_keys=True),
+        "messages", json.dumps([[message.at_ms, message.text] for message in record.messages]),
+    ]  # fmt: skip
