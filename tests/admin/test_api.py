@@ -11,7 +11,8 @@ import pytest
 
 from tests.store.bench import by
 from waitroom import logs
-from waitroom.admin.api import BODY_LIMIT_BYTES, make_app
+from waitroom.admin.api import make_app
+from waitroom.admin.api.faces import BODY_LIMIT_BYTES
 from waitroom.admin.verbs import Verbs
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.visit import Census
@@ -345,3 +346,87 @@ async def test_a_race_lost_for_ever_is_told(listener: Listener) -> None:
     listener.store.configure = always  # type: ignore[method-assign]
     assert (await listener.change({"rate": 700})).status_code == 412
     assert Mode.ON.value == (await listener.operator.get("/api/v1/rooms/drop")).json()["mode"]
+
+
+async def test_a_stale_change_says_who_changed_what_since(listener: Listener) -> None:
+    etag = (await listener.operator.get("/api/v1/rooms/drop")).headers["etag"]
+    await listener.change({"rate": 700})
+    await listener.operator.post("/api/v1/rooms/drop/pause", json={"reason": "checkout is slow"})
+    stale = await listener.change({"rate": 800}, if_match=etag)
+    told = stale.json()["changes"]
+    assert [(one["who"], one["action"], one["steps"], one["reason"]) for one in told] == [
+        ("admin token", "change", {"rate": [600, 700]}, "test"),
+        ("admin token", "pause", {"mode": ["on", "paused"]}, "checkout is slow"),
+    ]
+    assert "changed by admin token" in stale.json()["detail"]
+
+
+async def test_the_last_change_can_be_taken_back_and_that_too(listener: Listener) -> None:
+    await listener.change({"rate": 700})
+    await listener.change({"rate": 800, "claim_seconds": 60})
+    undone = (await listener.operator.post("/api/v1/rooms/drop/undo")).json()
+    assert undone["live"] == {"rate": 700}
+    again = (await listener.operator.post("/api/v1/rooms/drop/undo")).json()
+    assert again["live"] == {"rate": 800, "claim_seconds": 60}
+
+
+async def test_an_older_change_can_be_taken_back_by_its_version(listener: Listener) -> None:
+    version = (await listener.change({"rate": 700})).json()["version"]
+    await listener.change({"claim_seconds": 60})
+    undone = await listener.operator.post("/api/v1/rooms/drop/undo", json={"version": version})
+    assert undone.json()["live"] == {"claim_seconds": 60}
+    gone = await listener.operator.post("/api/v1/rooms/drop/undo", json={"version": 99})
+    assert (gone.status_code, gone.json()["title"]) == (409, "Not possible as it stands")
+
+
+async def test_what_was_never_changed_cannot_be_taken_back(listener: Listener) -> None:
+    assert (await listener.operator.post("/api/v1/rooms/vip/undo")).status_code == 409
+
+
+async def test_the_log_of_changes_is_read_in_pages_over_all_rooms(listener: Listener) -> None:
+    for rate in range(1, 6):
+        await listener.operator.patch(
+            f"/api/v1/rooms/{'drop' if rate % 2 else 'vip'}", json={"changes": {"rate": rate}}
+        )
+    rates: list[int] = []
+    cursor = ""
+    pages = 0
+    while cursor is not None:
+        page = (await listener.operator.get("/api/v1/audit", params={"limit": 2, "cursor": cursor})).json()
+        rates += [one["steps"]["rate"][1] for one in page["changes"]]
+        cursor = page["next"]
+        pages += 1
+    assert (rates, pages) == ([5, 4, 3, 2, 1], 3)
+    vip = (await listener.operator.get("/api/v1/audit", params={"room": "vip"})).json()
+    assert [one["steps"]["rate"][1] for one in vip["changes"]] == [4, 2]
+
+
+@pytest.mark.parametrize("query", [{"cursor": "yesterday"}, {"limit": "0"}, {"limit": "many"}, {"colour": "red"}])
+async def test_a_page_that_cannot_be_is_refused(listener: Listener, query: dict[str, str]) -> None:
+    assert (await listener.operator.get("/api/v1/audit", params=query)).status_code == 422
+
+
+async def test_the_log_of_changes_is_handed_out_as_csv_and_json_lines(listener: Listener) -> None:
+    await listener.change({"rate": 700})
+    await listener.operator.patch("/api/v1/rooms/drop", json={"changes": {"rate": 800}, "reason": "=1+1"})
+    table = await listener.operator.get("/api/v1/export", params={"room": "drop"})
+    assert table.headers["content-type"].startswith("text/csv")
+    assert 'filename="waitroom-audit-drop.csv"' in table.headers["content-disposition"]
+    head, *rows = table.text.splitlines()
+    assert (head.split(",")[:3], len(rows)) == (["id", "at_ms", "room"], 2)
+    assert "'=1+1" in rows[1]
+    lines = (await listener.operator.get("/api/v1/export", params={"format": "jsonl"})).text.splitlines()
+    assert [json.loads(line)["steps"] for line in lines] == [{"rate": [600, 700]}, {"rate": [700, 800]}]
+
+
+async def test_a_change_by_the_command_line_is_told_from_one_by_a_program(listener: Listener) -> None:
+    await listener.change({"rate": 700}, user_agent="waitroom-cli/0.1.0")
+    await listener.change({"rate": 800})
+    page = (await listener.operator.get("/api/v1/audit")).json()
+    assert [one["source"] for one in page["changes"]] == ["API", "command line"]
+
+
+async def test_the_description_is_served(listener: Listener) -> None:
+    answer = await listener.operator.get("/api/v1/openapi.json")
+    assert answer.json()["openapi"].startswith("3.1")
+    assert (await listener.anonymous.get("/api/v1/openapi.json")).status_code == 401

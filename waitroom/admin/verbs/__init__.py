@@ -1,0 +1,8 @@
+"""What an operator can do. `table` is the one list of it; JSON API, command line and console are faces of that list."""
+
+from .call import Mistaken, RoomState, Stale
+from .desk import Verbs
+from .export import Export
+from .table import VERBS, Role, Verb
+
+__all__ = ["VERBS", "Export", "Mistaken", "Role", "RoomState", "Stale", "Verb", "Verbs"]

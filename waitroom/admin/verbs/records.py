@@ -1,0 +1,53 @@
+"""What was done and what happened, read back in pages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from waitroom.errors import Mistake
+
+from .call import Arguments, Mistaken
+
+if TYPE_CHECKING:
+    from waitroom.domain.audit import AuditLine
+
+    from .call import Call
+    from .desk import Verbs
+
+_CURSOR = re.compile(r"(\d{1,15}-\d{1,12})@([a-z0-9_-]{1,40})")
+
+
+class AuditPage(Arguments):
+    room: str | None = Field(default=None, description="Only changes of this room.")
+    cursor: str = Field(default="", description="`next` of the page before; empty for the newest changes.")
+    limit: int = Field(default=100, ge=1, le=1_000, description="Most lines in one page.")
+
+
+async def audit(desk: Verbs, call: Call[AuditPage]) -> dict[str, Any]:
+    """Return `{"changes": [line, …], "next": cursor or null}`, newest first."""
+    asked = call.arguments
+    if asked.room is not None:
+        desk.store.record(asked.room)
+    after, before_id = None, ""
+    if asked.cursor:
+        match = _CURSOR.fullmatch(asked.cursor)
+        if match is None:
+            raise Mistaken([Mistake("cursor", "is none that a page gave as `next`")])
+        before_id, room = match.groups()
+        ms, _, sequence = before_id.partition("-")
+        after = (int(ms), int(sequence), room)
+    lines: list[AuditLine] = []
+    for room in [asked.room] if asked.room is not None else desk.audited_rooms():
+        # One more than asked for: the line at the cursor itself may come along.
+        lines += await desk.store.audit(room, before=before_id, limit=asked.limit + 1)
+    lines.sort(key=lambda line: line.order, reverse=True)
+    older = [line for line in lines if after is None or line.order < after]
+    page = older[: asked.limit]
+    return {
+        "changes": [asdict(line) for line in page],
+        "next": page[-1].cursor if len(older) > len(page) else None,
+    }

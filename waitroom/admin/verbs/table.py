@@ -1,0 +1,69 @@
+"""The one list of what an operator can do.
+
+Every face walks it: a verb that is not here cannot be called, and one that a face lacks fails the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from . import changes, export, records, rooms
+from .changes import Changes, Nothing, Undoing
+from .export import Exporting
+from .records import AuditPage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .call import Arguments
+
+
+class Role(IntEnum):
+    """Who may; each may what those below may."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One row. `role` is the least that may; `changes` says whether it changes anything, `reversible` whether `undo`
+    takes it back.
+    """
+
+    name: str
+    sentence: str
+    act: Callable[[Any, Any], Awaitable[Any]]
+    arguments: type[Arguments]
+    role: Role
+    of_room: bool = True
+    changes: bool = True
+    reversible: bool = False
+
+
+def _mode(name: str, sentence: str) -> Verb:
+    return Verb(name, sentence, changes.turning(name), Nothing, Role.OPERATOR, reversible=True)
+
+
+_ROWS: Final = (
+    Verb("rooms", "List the rooms.", rooms.listed, Nothing, Role.VIEWER, of_room=False, changes=False),
+    Verb("show", "Show a room: what is in force, what was changed live, counts, what limits.", rooms.show, Nothing,
+         Role.VIEWER, changes=False),
+    Verb("change", "Change live settings of a room, all or none.", changes.change, Changes, Role.OPERATOR,
+         reversible=True),
+    _mode("pause", "Admit nobody; all places are kept."),
+    _mode("resume", "Admit again after a pause."),
+    _mode("close", "Let nobody join any more: sold out, or over."),
+    _mode("open", "Admit again after closing."),
+    Verb("undo", "Take back the last change of a room, or the one that made a version.", changes.undo, Undoing,
+         Role.OPERATOR, reversible=True),
+    Verb("audit", "Read the log of changes, newest first.", records.audit, AuditPage, Role.VIEWER, of_room=False,
+         changes=False),
+    Verb("export", "Hand out a whole record as a file.", export.export, Exporting, Role.VIEWER, of_room=False,
+         changes=False),
+)  # fmt: skip
+
+VERBS: Final[dict[str, Verb]] = {verb.name: verb for verb in _ROWS}
