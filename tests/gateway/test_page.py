@@ -19,6 +19,8 @@ def standing(**changes: object) -> Standing:
         "room": "default", "state": "waiting", "view": "waiting", "mode": "on", "position": 12, "ahead": 11,
         "wait": {"low_minutes": 2, "high_minutes": 5}, "admitted_last_minute": 60, "poll_after_seconds": 2,
         "claim_seconds_left": 0, "recovering": False, "generation": "g1", "score_us": NOW_MS * 1000,
+        "reason": "rate", "behind": 40, "called_ms": 0, "hold_seconds_left": 0, "opens_ms": None, "messages": [],
+        "short_code": "7F3K-92QD", "now_ms": NOW_MS,
     }  # fmt: skip
     return Standing(**(known | changes))  # type: ignore[arg-type]
 

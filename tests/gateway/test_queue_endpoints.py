@@ -35,6 +35,14 @@ async def test_me_tells_where_one_stands_and_uses_up_no_turn() -> None:
         "recovering": False,
         "generation": "g1",
         "score_us": (NOW_MS - 60_000) * 1000,
+        "reason": "nobody waits",
+        "behind": 0,
+        "called_ms": 0,
+        "hold_seconds_left": 0,
+        "opens_ms": None,
+        "messages": [],
+        "short_code": "",
+        "now_ms": NOW_MS,
     }
     assert front.store.entered() == [Purpose.LOOK]
     assert front.metrics.waits == []

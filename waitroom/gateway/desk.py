@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from waitroom.domain.admission import limiting
 from waitroom.domain.claims import QUEUE_TOKEN_SECONDS, PassClaims, QueueClaims
 from waitroom.domain.estimate import poll_after_seconds, speed_per_minute, wait_range
 from waitroom.domain.room import Mode
@@ -67,21 +68,37 @@ class Standing:
 
     room: str
     state: str
-    """new, waiting, called, active, closed, off or reconnecting."""
+    """new, waiting, called, missed, active, closed, off or reconnecting."""
     view: str
-    """Which page that is: the state, or paused or recovering while waiting."""
+    """Which page that is: the state; before, paused or recovering while waiting; why it is closed."""
     mode: str
+    reason: str
+    """What keeps the next visitor out, as `domain.admission.Limit` says it; "" when that is not known."""
     position: int
     """1 is next; 0 when not waiting or not known."""
     ahead: int
+    behind: int | None
+    """How many came later and wait; None when that is not known."""
     wait: dict[str, int | None] | None
     """low_minutes and high_minutes (None: open), or None when nobody can say."""
     admitted_last_minute: int
     poll_after_seconds: int
     claim_seconds_left: int
+    called_ms: int
+    """When a missed turn came; 0 when none was missed or that is not known."""
+    hold_seconds_left: int
+    """How long the place of a missed turn is kept."""
     recovering: bool
     generation: str
     score_us: int
+    opens_ms: int | None
+    """When the room opens, while that is to come."""
+    messages: list[dict[str, Any]]
+    """What the shop says, newest first: id, at_ms, text by language."""
+    short_code: str
+    """What a visitor quotes to customer service; "" without a place."""
+    now_ms: int
+    """The store's time."""
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -336,27 +353,41 @@ class Desk:
         state = "active" if active else _state(visit)
         position = visit.position if visit is not None and state == "waiting" else 0
         waited = wait_range(position, speed)
+        now_ms = self.store.now_ms()
+        opens_ms = room.opens_ms if room.opens_ms is not None and room.opens_ms > now_ms else None
         view = state
-        if state == "waiting" and room.mode is Mode.PAUSED:
+        if state == "closed":
+            view = room.closed_as
+        elif state == "waiting" and room.mode is Mode.PAUSED:
             view = "paused"
         elif state == "waiting" and recovering:
             view = "recovering"
+        elif state == "waiting" and opens_ms is not None and room.mode is Mode.ON:
+            view = "before"
         return Standing(
             room=room.name,
             state=state,
             view=view,
             mode=room.mode.value,
+            reason="" if census is None else limiting(room, census).value,
             position=position,
             ahead=max(0, position - 1),
+            behind=max(0, census.waiting - position) if census is not None and position else None,
             wait=None if waited is None else {"low_minutes": waited[0], "high_minutes": waited[1]},
             admitted_last_minute=0 if census is None else census.entries,
             poll_after_seconds=poll_after_seconds(position, speed, room.mode)
             if state in {"waiting", "called", "closed"}
             else 5,
             claim_seconds_left=0 if visit is None else visit.claim_left_ms // 1000,
+            called_ms=0,
+            hold_seconds_left=0,
             recovering=recovering,
             generation=visit.generation if visit is not None else "",
             score_us=visit.score_us if visit is not None and state != "active" else 0,
+            opens_ms=opens_ms,
+            messages=[message.as_json() for message in record.messages_at(now_ms)],
+            short_code="",
+            now_ms=now_ms,
         )
 
 

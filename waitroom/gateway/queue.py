@@ -104,7 +104,8 @@ class QueueEndpoints:
     def _unplaced(self, record: RoomRecord) -> Response:
         standing = self._desk.standing(record, None).as_json()
         if record.room.mode in {Mode.OFF, Mode.CLOSED}:
-            standing |= {"state": record.room.mode.value, "view": record.room.mode.value}
+            mode = record.room.mode
+            standing |= {"state": mode.value, "view": record.room.closed_as if mode is Mode.CLOSED else mode.value}
         return answer(200, *json_body(standing))
 
     def _active(self, record: RoomRecord) -> Response:
