@@ -36,11 +36,14 @@ ARROWS = {
     "domain": arrow("errors", f"time random os asyncio secrets {WEB} {STORE} prometheus_client"),
     "tokens": arrow("domain errors", f"{WEB} {STORE}"),
     "store": arrow("domain errors", WEB),
-    "proxy": arrow("errors", f"{STORE} itsdangerous"),
+    "read_buffer": arrow(),
+    "proxy": arrow("errors read_buffer", f"{STORE} itsdangerous"),
     "metrics": arrow("", f"{WEB} {STORE}"),
     "logs": arrow("", f"{WEB} {STORE}"),
     "beat": arrow("domain store.base metrics logs errors", f"{WEB} {STORE}"),
-    "gateway": arrow("domain tokens store.base metrics logs errors settings static_files words logo", STORE),
+    "gateway": arrow(
+        "domain tokens store.base metrics logs errors settings static_files words logo read_buffer", STORE
+    ),
     "admin": arrow("domain tokens store.base metrics logs errors settings", STORE),
     "settings": arrow("domain errors", f"{WEB} {STORE}"),
     "mistakes": arrow("domain errors settings", f"{WEB} {STORE}"),

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import io
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from uvicorn.server import ServerState
 
 from tests.gateway.front import KEY, ScriptedStore
+from tests.proxy.rig import Backend, Wire
 from waitroom.domain.room import Mode, Room
 from waitroom.gateway.app import build_gate
 from waitroom.gateway.protocol import ProtocolLimits, protocol_class
@@ -24,7 +25,9 @@ from waitroom.tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tests.proxy.rig import Script
     from waitroom.gateway.gate import Gate
+    from waitroom.gateway.protocol import GatewayProtocol
 
 OPEN_ROOM = Room(name="default", mode=Mode.OFF)
 
@@ -37,6 +40,24 @@ class Stack:
         self.port = port
         self.state = state
         self.refused: list[str] = []
+        self._visitors: list[Wire] = []
+
+    @property
+    def visitor(self) -> GatewayProtocol:
+        """Our end of the one connection there is."""
+        (protocol,) = self.state.connections
+        return cast("GatewayProtocol", protocol)
+
+    async def client(self) -> Wire:
+        """A visitor, connected until the block ends or they leave."""
+        visitor = Wire(*await asyncio.open_connection("127.0.0.1", self.port, limit=2**20))
+        self._visitors.append(visitor)
+        return visitor
+
+    def part(self) -> None:
+        """Send away who is left."""
+        for visitor in self._visitors:
+            visitor.close()
 
     async def idle(self) -> None:
         """Until no request is being served and no visitor is connected."""
@@ -83,9 +104,23 @@ async def gateway(backend: str, limits: ProtocolLimits | None = None, **options:
     try:
         yield stack
     finally:
+        stack.part()
         server.close()
         for connection in tuple(stack.state.connections):
             connection.transport.abort()
         await stack.idle()
         del _proxies[stack.port]
         await proxy.aclose()
+
+
+@contextlib.asynccontextmanager
+async def site(script: Script, **options: Any) -> AsyncIterator[tuple[Stack, Backend]]:
+    """A gateway in front of a backend that plays a script."""
+    backend = Backend(script)
+    await backend.start(None)
+    try:
+        async with gateway(f"http://127.0.0.1:{backend.port}", **options) as stack:
+            yield stack, backend
+    finally:
+        await backend.stop()
+    assert not backend.errors, backend.errors

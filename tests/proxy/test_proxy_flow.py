@@ -6,8 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from tests.proxy.rig import Wire, call, proxied, request
+from tests.proxy.stack import site
+from waitroom.read_buffer import READ_BYTES
 
 if TYPE_CHECKING:
     from waitroom.proxy import Proxy
@@ -15,8 +18,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 SIZE_BYTES = 64 * 2**20
-HELD_BYTES = 512 * 2**10
-"""What the proxy may hold for one exchange: its high water and one read."""
+HELD_DOWN_BYTES = 2 * READ_BYTES
+"""What may be held of one answer: a read that the visitor has not taken whole, and one that follows it."""
+HELD_UP_BYTES = 2 * (HIGH_WATER_LIMIT + READ_BYTES)
+"""And of one request: the same, where as much is read in a row as the high water allows."""
 UNDERWAY_BYTES = 48 * 2**20
 """That, and the four socket buffers of the kernel, which grow to some 10 MB each."""
 
@@ -37,15 +42,16 @@ async def test_a_slow_reader_makes_the_backend_wait(*, chunked: bool) -> None:
             sent += len(part)
         await wire.send(b"0\r\n\r\n" if chunked else b"")
 
-    async with proxied(script) as rig:
-        client = await rig.client()
+    async with site(script) as (stack, _):
+        client = await stack.client()
         client.write(request(b"/", b"connection: close"))
         await client.head()
         await stands_still(lambda: sent)
         assert 0 < sent < UNDERWAY_BYTES
-        (exchange,) = rig.proxy._live
+        (exchange,) = stack.proxy._live
         assert exchange.connection is not None
-        assert 0 < exchange.connection._buffered_bytes < HELD_BYTES
+        held_bytes = exchange.connection._buffered_bytes + stack.visitor.transport.get_write_buffer_size()
+        assert 0 < held_bytes <= HELD_DOWN_BYTES
         got = 0
         most = 0
         while data := await client.reader.read(2**18):
@@ -90,8 +96,8 @@ async def test_a_slow_backend_makes_the_visitor_wait() -> None:
             got += len(await wire.reader.read(2**18))
         await wire.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
-    async with proxied(script) as rig:
-        client = await rig.client()
+    async with site(script) as (stack, _):
+        client = await stack.client()
         sent = 0
 
         async def upload() -> None:
@@ -104,10 +110,11 @@ async def test_a_slow_backend_makes_the_visitor_wait() -> None:
         uploading = asyncio.create_task(upload())
         await stands_still(lambda: sent)
         assert 0 < sent < UNDERWAY_BYTES
-        (exchange,) = rig.proxy._live
+        (exchange,) = stack.proxy._live
         assert exchange.connection is not None
         assert exchange.connection._transport is not None
-        assert 0 < exchange.connection._transport.get_write_buffer_size() < HELD_BYTES
+        held_bytes = exchange.connection._transport.get_write_buffer_size() + stack.visitor.cycle._pieces_bytes
+        assert 0 < held_bytes <= HELD_UP_BYTES
         go.set()
         await uploading
         assert (await client.head()).startswith(b"HTTP/1.1 200")

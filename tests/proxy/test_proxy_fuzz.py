@@ -24,6 +24,7 @@ from waitroom.gateway.protocol import ProtocolLimits
 from waitroom.gateway.refusals import RequestRefused
 from waitroom.gateway.request_reader import RequestReader
 from waitroom.proxy.connection import BackendConnection
+from waitroom.read_buffer import READ_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -341,9 +342,8 @@ def test_the_connections_of_most_exchanges_were_used_before(played: Played) -> N
 class FakeTransport(asyncio.Transport):
     """Takes everything, and ends when it is told to."""
 
-    def __init__(self, protocol: asyncio.Protocol) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._protocol = protocol
         self.closing = False
 
     def abort(self) -> None:
@@ -360,14 +360,24 @@ class FakeTransport(asyncio.Transport):
 
     def resume_reading(self) -> None: ...
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
     def write(self, data: Any) -> None: ...
+
+
+def arrive(connection: BackendConnection, data: bytes) -> None:
+    """Bytes come as an event loop brings them: through the one small buffer."""
+    for start in range(0, len(data), READ_BYTES):
+        part = data[start : start + READ_BYTES]
+        connection.get_buffer(-1)[: len(part)] = part
+        connection.buffer_updated(len(part))
 
 
 def parsed(parts: Sequence[bytes], *, method: str = "GET", upgrading: bool = False) -> tuple[Any, ...]:
     """What a connection made of an answer in these parts, and of its end."""
     ended: list[BackendConnection] = []
     connection = BackendConnection(None, ended.append)  # type: ignore[arg-type]  # nobody waits, so no loop is needed
-    transport = FakeTransport(connection)
+    transport = FakeTransport()
     connection.connection_made(transport)
     connection.begin(method, upgrading=upgrading)
     connection.request_sent = True
@@ -375,7 +385,7 @@ def parsed(parts: Sequence[bytes], *, method: str = "GET", upgrading: bool = Fal
     for part in parts:
         if transport.closing:
             break
-        connection.data_received(part)
+        arrive(connection, part)
         body += connection.take()
     reusable = connection.reusable
     connection.connection_lost(None)
@@ -486,7 +496,7 @@ def read(parts: Sequence[bytes]) -> tuple[list[RequestHead], list[bytes], int, s
     refused = ""
     for part in parts:
         try:
-            rest = reader.feed(part)
+            rest = reader.feed(memoryview(part))
         except RequestRefused as error:
             refused = error.reason
             break

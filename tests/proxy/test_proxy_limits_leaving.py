@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proxy.rig import Backend, Wire, answer, request
-from tests.proxy.stack import Stack, gateway
+from tests.proxy.rig import answer, request
+from tests.proxy.stack import site
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from tests.proxy.rig import Script
+    from tests.proxy.rig import Wire
+    from tests.proxy.stack import Stack
 
 pytestmark = pytest.mark.anyio
 
@@ -35,22 +34,6 @@ SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: w
 WITHIN_SECONDS = 1.0
 UPLOAD = request(b"/upload", b"transfer-encoding: chunked", method=b"POST") + b"5\r\nhello\r\n"
 SIZED_UPLOAD = request(b"/sized-upload", b"content-length: 100000000", method=b"POST") + b"hello"
-
-
-@contextlib.asynccontextmanager
-async def site(script: Script, **options: Any) -> AsyncIterator[tuple[Stack, Backend]]:
-    backend = Backend(script)
-    await backend.start(None)
-    try:
-        async with gateway(f"http://127.0.0.1:{backend.port}", **options) as stack:
-            yield stack, backend
-    finally:
-        await backend.stop()
-    assert not backend.errors, backend.errors
-
-
-async def connect(stack: Stack) -> Wire:
-    return Wire(*await asyncio.open_connection("127.0.0.1", stack.port, limit=2**20))
 
 
 class SlowSite:
@@ -112,7 +95,7 @@ async def test_the_backend_hears_within_a_second_that_a_visitor_has_left() -> No
         for how in (b"?closes", b"?resets"):
             clients = {}
             for path, (asks, waits_for) in WAYS.items():
-                client = clients[path + how] = await connect(stack)
+                client = clients[path + how] = await stack.client()
                 client.write(asks.replace(path, path + how, 1))
                 if waits_for:
                     await client.until(waits_for)
@@ -137,7 +120,7 @@ async def test_the_backend_hears_within_a_second_that_a_visitor_has_left() -> No
 async def leave_in_the_middle(stack: Stack, number: int, turns: asyncio.Semaphore) -> None:
     """One visitor, who leaves at a point that depends on the number."""
     async with turns:
-        client = await connect(stack)
+        client = await stack.client()
         kind, way = number % 7, number % 3
         client.write(
             (
@@ -174,7 +157,7 @@ async def test_visitors_who_leave_at_any_moment_leave_no_connection_behind() -> 
                 await asyncio.sleep(0.005)
         assert pool.waiting == 0
         assert all(connection.uses == 0 for connection in pool._idle)
-        client = await connect(stack)
+        client = await stack.client()
         for _ in range(100):
             client.write(request(b"/ok"))
             assert (await client.head()).startswith(b"HTTP/1.1 200")

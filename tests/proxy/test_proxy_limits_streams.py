@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.proxy.messages import requests_in
-from tests.proxy.rig import Backend, Wire, answer, request
-from tests.proxy.stack import Stack, gateway
+from tests.proxy.rig import answer, request
+from tests.proxy.stack import site
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from tests.proxy.rig import Script
+    from tests.proxy.rig import Wire
 
 pytestmark = pytest.mark.anyio
 
 LIMIT_BYTES = 10_000
 STEPS = 20
-
-
-@contextlib.asynccontextmanager
-async def site(script: Script, **options: Any) -> AsyncIterator[tuple[Stack, Wire]]:
-    """A gateway in front of a script, and one visitor."""
-    backend = Backend(script)
-    await backend.start(None)
-    try:
-        async with gateway(f"http://127.0.0.1:{backend.port}", **options) as stack:
-            client = Wire(*await asyncio.open_connection("127.0.0.1", stack.port, limit=2**20))
-            yield stack, client
-            client.close()
-    finally:
-        await backend.stop()
-    assert not backend.errors, backend.errors
 
 
 @pytest.mark.parametrize("framing", [b"transfer-encoding: chunked", b"content-length: 200", b"x-until: close"])
@@ -54,7 +36,8 @@ async def test_a_part_of_an_answer_arrives_before_the_next_is_sent(framing: byte
         if framing.endswith(b"chunked"):
             await wire.send(b"0\r\n\r\n")
 
-    async with site(script) as (_, client):
+    async with site(script) as (stack, _):
+        client = await stack.client()
         client.write(request(b"/events", b"accept: text/event-stream"))
         assert b"content-type: text/event-stream\r\n" in await client.head()
         arrived.release()
@@ -78,7 +61,8 @@ async def test_a_part_of_an_upload_arrives_before_the_next_is_sent(*, chunked: b
         await wire.send(answer(b"thanks"))
         await wire.rest()
 
-    async with site(script) as (_, client):
+    async with site(script) as (stack, _):
+        client = await stack.client()
         framing = b"transfer-encoding: chunked" if chunked else b"content-length: %d" % size
         client.write(request(b"/", framing, method=b"POST"))
         for number in range(STEPS):
@@ -97,7 +81,8 @@ async def test_a_body_that_says_it_is_too_large_never_reaches_the_backend() -> N
         asked.append(await wire.head())
 
     for more in ((), (b"expect: 100-continue",)):
-        async with site(script, body_limit_bytes=LIMIT_BYTES) as (stack, client):
+        async with site(script, body_limit_bytes=LIMIT_BYTES) as (stack, _):
+            client = await stack.client()
             client.write(request(b"/", b"content-length: %d" % (LIMIT_BYTES + 1), *more, method=b"POST"))
             if not more:
                 client.write(b"x" * (LIMIT_BYTES + 1))
@@ -113,7 +98,8 @@ async def test_a_chunked_body_is_cut_at_the_limit_and_its_visitor_told() -> None
     async def script(wire: Wire) -> None:
         seen.append(await wire.rest())
 
-    async with site(script, body_limit_bytes=LIMIT_BYTES) as (stack, client):
+    async with site(script, body_limit_bytes=LIMIT_BYTES) as (stack, _):
+        client = await stack.client()
         client.write(request(b"/", b"transfer-encoding: chunked", method=b"POST"))
         for _ in range(LIMIT_BYTES // 1_000 + 5):
             client.write(b"3e8\r\n" + b"x" * 1_000 + b"\r\n")
@@ -133,7 +119,8 @@ async def test_a_chunked_body_of_exactly_the_limit_passes() -> None:
         await wire.until(b"0\r\n\r\n")
         await wire.send(answer(b"ok"))
 
-    async with site(script, body_limit_bytes=LIMIT_BYTES) as (_, client):
+    async with site(script, body_limit_bytes=LIMIT_BYTES) as (stack, _):
+        client = await stack.client()
         client.write(request(b"/", b"transfer-encoding: chunked", method=b"POST"))
         client.write(b"2710\r\n" + b"x" * LIMIT_BYTES + b"\r\n0\r\n\r\n")
         assert (await client.head()).startswith(b"HTTP/1.1 200 OK")
@@ -148,7 +135,8 @@ async def test_an_answer_before_the_body_ends_the_connections_on_both_sides(more
         await wire.send(answer(b"no", status=b"403 Forbidden"))
         await wire.rest()
 
-    async with site(script) as (stack, client):
+    async with site(script) as (stack, _):
+        client = await stack.client()
         client.write(request(b"/", more, b"content-length: 100000", method=b"POST"))
         got = await client.rest()
         assert got.startswith(b"HTTP/1.1 403 Forbidden\r\n")

@@ -152,7 +152,7 @@ class Exchange(RequestResponseCycle):
         self._continue({"body": text})
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Take a part of the response, as ASGI has it.
+        """Take a part of the response, as ASGI has it; when more is to come, return once that can be written.
 
         Beyond ASGI, and offered in the scope as `waitroom.body_in_start`: the message that starts a response may bring
         `body` and `more_body` too, so that a response that is all there is one message and one write.
@@ -171,6 +171,8 @@ class Exchange(RequestResponseCycle):
             self._continue(message)
         else:
             raise RuntimeError(f"Got {message['type']!r} after the response was complete.")
+        if self.flow.write_paused and not (self.response_complete or self.disconnected):
+            await self.flow.drain()
 
     def _start(self, message: HTTPResponseStartEvent) -> None:
         # A client told a final status instead of "continue" may or may not send its body: only closing is unambiguous.

@@ -27,6 +27,7 @@ from waitroom.gateway.exchange import Exchange
 from waitroom.gateway.refusals import WRITE_STALL, RequestRefused, refusal_response
 from waitroom.gateway.request_reader import RequestReader
 from waitroom.gateway.tunnel import ClientTunnel
+from waitroom.read_buffer import READ_BUFFER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,33 @@ class ProtocolLimits:
         )
 
 
+class _BoundedReads(asyncio.BufferedProtocol):
+    """Stands between the transport and the protocol, which as uvicorn's child is not a BufferedProtocol itself."""
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: GatewayProtocol) -> None:
+        self._protocol = protocol
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return READ_BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._protocol.data_received(READ_BUFFER[:nbytes])
+
+    def eof_received(self) -> bool | None:
+        return self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+
+
 def _ignore(reason: str) -> None:
     """Count nothing."""
 
@@ -83,6 +111,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the parent has it
         super().connection_made(transport)
+        transport.set_protocol(_BoundedReads(self))
+        transport.set_write_buffer_limits(high=0)  # what the kernel does not take at once is all that waits here
         self.parser = None  # type: ignore[assignment]  # the reader has its own
         self._reader = RequestReader(self, self.limits)
         self._running: Exchange | None = None
@@ -115,10 +145,10 @@ class GatewayProtocol(HttpToolsProtocol):
             return self._tunnel.end() and self.scheme == "http"
         return None
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: memoryview) -> None:  # type: ignore[override]  # it is overwritten by the next read
         deadline = self._deadline
         if deadline.phase is _TUNNEL:
-            cast("ClientTunnel", self._tunnel).feed(data)
+            cast("ClientTunnel", self._tunnel).feed(bytes(data))
             return
         if deadline.phase is _DISCARD:
             return

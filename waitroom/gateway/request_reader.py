@@ -62,13 +62,13 @@ class RequestReader:
         """No more will be read."""
         self._parser = None  # type: ignore[assignment]  # it holds bound methods of ours: break the circle
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: memoryview) -> bytes:
         """Read on, and give back what follows a WebSocket request. Raises RequestRefused; then nothing may follow."""
         rest = self._parse(data)
         while rest is not None and self._parse_again:
             self._parse_again = False
             self._parser = self._new_parser()
-            self._parse(self._head_without_upgrade)
+            self._parse(memoryview(self._head_without_upgrade))
             rest = self._parse(rest)
         if self._moved:
             self._moved = False
@@ -79,12 +79,12 @@ class RequestReader:
                 raise RequestRefused("trailer_size" if self._in_body else "header_size")
         return b"" if rest is None else bytes(rest)
 
-    def _parse(self, data: bytes | memoryview) -> memoryview | None:
+    def _parse(self, data: memoryview) -> memoryview | None:
         """What follows a request that asks for an upgrade; None if there was none."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            return memoryview(data)[upgrade.args[0] :]
+            return data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             raise _refusal_of(error) from None
         return None

@@ -9,7 +9,9 @@ chunked, versions other than 1.0 and 1.1, statuses above 599, a 101 nobody asked
 after the end of the answer: that is never shown to a visitor, and the connection is not used again. It knows no HEAD:
 its view of such an answer's body is ignored, and a fresh parser is made for the next.
 
-Back-pressure: once BODY_HIGH_WATER_BYTES wait to be taken, reading stops until they are.
+Back-pressure: once BODY_HIGH_WATER_BYTES wait to be taken, reading stops until somebody waits for more; so as long as
+what was taken is on its way to a slow visitor, nothing more is held. What the backend does not take at once is as much
+as one call of `write` brought: `write_paused` says so from the first byte.
 """
 
 from __future__ import annotations
@@ -23,18 +25,19 @@ import httptools
 from waitroom.errors import BackendError, BackendTimeout
 from waitroom.proxy.failures import BadAnswer, Vanished
 from waitroom.proxy.headers import HOP_BY_HOP, Header, connection_tokens, without_listed
+from waitroom.read_buffer import READ_BUFFER, READ_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEAD_LIMIT_BYTES = 64 * 1024
-BODY_HIGH_WATER_BYTES = 64 * 1024
+BODY_HIGH_WATER_BYTES = READ_BYTES // 2
 
 _KEEP_ALIVE = [b"keep-alive"]
 _LOOKED_AT = HOP_BY_HOP | {b"content-length"}
 
 
-class BackendConnection(asyncio.Protocol):
+class BackendConnection(asyncio.BufferedProtocol):
     """A connection, made by a pool, which is told by `closed` when it has ended."""
 
     __slots__ = (
@@ -149,20 +152,23 @@ class BackendConnection(asyncio.Protocol):
             await self._drain_waiter
 
     def wait(self) -> asyncio.Future[None]:
-        """To be awaited: until something has changed: the head, more body, the end, a 100 Continue or a failure."""
+        """To be awaited: until something has changed: the head, more body, the end, a 100 Continue or a failure.
+
+        Reading goes on if it was stopped.
+        """
+        if self._reading_paused:
+            self.resume_reading()
         self._waiter = self._loop.create_future()
         return self._waiter
 
     def take(self) -> bytes:
-        """All of the body that has arrived and was not taken yet; reading goes on if it was stopped."""
+        """All of the body that has arrived and was not taken yet."""
         chunks = self._chunks
         if not chunks:
             return b""
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self._buffered_bytes = 0
-        if self._reading_paused:
-            self.resume_reading()
         return body
 
     def fail(self, error: BackendError) -> None:
@@ -231,6 +237,7 @@ class BackendConnection(asyncio.Protocol):
         """From here on bytes are passed on as they come; what came already is given at once."""
         self._raw_data, self._raw_end, self._raw_writable = on_data, on_end, on_writable
         early = self.take()
+        self.resume_reading()
         if early:
             on_data(early)
         if self.lost:
@@ -264,21 +271,28 @@ class BackendConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=0)
         if not self.holds_slot:  # the connect was cancelled in this very turn of the loop
             self.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return READ_BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = READ_BUFFER[:nbytes]
         if self._raw_data is not None:
-            self._raw_data(data)
+            self._raw_data(bytes(data))
             return
         if not self.busy:  # nobody asked: whatever it is, no later request may get it as its answer
             self.abort()
             return
         self.got_bytes = self._fresh = True
         if self.switched:
-            self._keep(data)
+            self._keep(bytes(data))
         else:
             self._parse(data)
+        if self._buffered_bytes >= BODY_HIGH_WATER_BYTES and (self.switched or not self.complete):
+            self.pause_reading()
         if self.head_done or self.continued or self.failure is not None:
             self._wake()
 
@@ -321,12 +335,10 @@ class BackendConnection(asyncio.Protocol):
     def _keep(self, data: bytes) -> None:
         self._chunks.append(data)
         self._buffered_bytes += len(data)
-        if self._buffered_bytes >= BODY_HIGH_WATER_BYTES:
-            self.pause_reading()
 
     # --- parser ---
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: memoryview) -> None:
         if self._parser is None:  # the answer to a HEAD ended with its head
             self._surplus = True
             return
@@ -340,7 +352,7 @@ class BackendConnection(asyncio.Protocol):
             if self.switched:
                 rest = data[switch.args[0] :]
                 if rest:
-                    self._keep(rest)
+                    self._keep(bytes(rest))
         except httptools.HttpParserError as error:
             self._parser = None
             if self.complete:
@@ -431,8 +443,6 @@ class BackendConnection(asyncio.Protocol):
             return
         self._chunks.append(body)
         self._buffered_bytes += len(body)
-        if self._buffered_bytes >= BODY_HIGH_WATER_BYTES:
-            self.pause_reading()
 
     def on_message_complete(self) -> None:
         if self.head_done:

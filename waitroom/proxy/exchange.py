@@ -250,6 +250,7 @@ class Exchange:
                 await send(start)
                 return
         await send(start)
+        del start  # or its part of the body is held as long as the rest takes
         while True:
             body = connection.take()
             if connection.complete:
