@@ -13,6 +13,7 @@ from .admin.api import make_app
 from .admin.verbs import Verbs
 from .beat import Beat
 from .gateway.app import build_gate
+from .gateway.document import Documents
 from .gateway.protocol import ProtocolLimits, protocol_class
 from .proxy.app import Proxy, ProxyOptions
 from .store.connect import open_operator_store, open_store
@@ -114,7 +115,8 @@ class Gateway:
         self.store = store
         self.metrics = metrics
         self._log = logs.logger("gateway")
-        self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"))
+        self._documents = Documents(store)
+        self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"), then=self._documents.follow)
         self._beating: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._options = proxy_options(settings.gateway)
@@ -157,7 +159,7 @@ class Gateway:
     def _take(self, settings: Settings) -> None:
         tokens = Tokens([key.get_secret_value() for key in settings.keys.signing])
         self._names = tuple(room.name for room in settings.rooms)
-        self._gate = build_gate(settings, self.store, tokens, self._proxy, self.metrics, self._log)
+        self._gate = build_gate(settings, self.store, self._documents, tokens, self._proxy, self.metrics, self._log)
 
     def _make_proxy(self, options: ProxyOptions) -> Proxy:
         loop_time = asyncio.get_running_loop().time

@@ -11,6 +11,7 @@ from .errors import WaitroomError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from .domain.visit import Census
     from .logs import Log
     from .metrics import Metrics
     from .store.base import Store
@@ -21,7 +22,8 @@ PERIOD_SECONDS: Final = 0.1
 class Beat:
     """Beats until cancelled, for the rooms that `rooms()` names at each beat.
 
-    A failure is counted, told once per outage, and never stops it.
+    A failure is counted, told once per outage, and never stops it. After each beat of a room `then` hears its census,
+    or None of a beat that failed.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Beat:
         metrics: Metrics,
         log: Log,
         *,
+        then: Callable[[str, Census | None], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -38,6 +41,7 @@ class Beat:
         self._rooms = rooms
         self._metrics = metrics
         self._log = log
+        self._then = then
         self._clock = clock
         self._sleep = sleep
         self._lost: set[str] = set()
@@ -65,8 +69,13 @@ class Beat:
         self._metrics.flush()
 
     async def _room(self, room: str) -> None:
+        census = None
         try:
-            await self._store.beat(room)
+            try:
+                census = await self._store.beat(room)
+            finally:
+                if self._then is not None:
+                    await self._then(room, census)
         except WaitroomError as error:
             self._failed(room, error.reason)
         except Exception as error:  # noqa: BLE001  # the queue must move on whatever one beat met

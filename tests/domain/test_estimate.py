@@ -1,78 +1,87 @@
-"""Position → range of waiting time, and how soon to ask again."""
+"""A room's numbers → how fast its queue moves, and the range of waiting time of each position."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.gateway.front import census
-from waitroom.domain.estimate import poll_after_seconds, speed_per_minute, wait_range
+from tests.gateway.front import NOW_MS, census
+from waitroom.domain.estimate import UNKNOWN, estimate, wait_range
 from waitroom.domain.room import Mode, Room
+from waitroom.domain.snapshot import Pulse, Snapshot
+
+
+def snapshot(*pulses: Pulse, **counts: Any) -> Snapshot:
+    return Snapshot(census(**counts), 0, (), pulses)
+
+
+def pulse(seconds_ago: float, *, called: int = 0, freed: int = 0) -> Pulse:
+    return Pulse(NOW_MS - round(seconds_ago * 1000), called, 0, 0, freed)
+
+
+LONG_CALLING = pulse(200, called=60)
+
+
+@pytest.mark.parametrize("counts", [{"mode": Mode.PAUSED}, {"mode": Mode.CLOSED}, {"recovering_ms": 9_000}])
+def test_nothing_is_known_while_nobody_enters(counts: dict[str, Any]) -> None:
+    assert estimate(Room(name="r", rate=60), snapshot(waiting=9, **counts)) == UNKNOWN
+
+
+@pytest.mark.parametrize("limits", [{"rate": 0}, {"capacity": 0}])
+def test_nothing_is_known_where_nobody_is_to_enter(limits: dict[str, Any]) -> None:
+    assert estimate(Room(name="r", **limits), snapshot(waiting=9)) == UNKNOWN
 
 
 @pytest.mark.parametrize(
-    ("room", "counted", "speed"),
+    ("position", "wait"),
     [
-        ({"rate": 600}, {"entries": 3}, 600.0),
-        ({"rate": 600, "capacity": 100}, {"active": 50, "entries": 3}, 600.0),
-        ({"rate": 600, "capacity": 100}, {"active": 90, "called": 5, "reserved": 5, "entries": 30}, 30.0),
-        ({"rate": 20, "capacity": 100}, {"active": 100, "entries": 30}, 20.0),
-        ({"capacity": 100}, {"active": 100, "entries": 30}, 30.0),
-        ({"capacity": 100}, {"active": 100, "entries": 0}, None),
-        ({}, {"entries": 30}, 30.0),
-        ({}, None, None),
-        ({"rate": 0}, {"entries": 30}, None),
-        ({"capacity": 0}, {"entries": 30}, None),
-        ({"rate": 600, "mode": Mode.PAUSED}, {}, None),
-        ({"rate": 600}, None, 600.0),
+        (1, (0, 1)),
+        (500, (0, 1)),
+        (600, (0, 2)),
+        (900, (1, 2)),
+        (2_000, (2, 5)),
+        (4_000, (5, 10)),
+        (6_000, (5, 15)),
+        (30_000, (30, 60)),
+        (90_000, (60, None)),
+        (0, None),
     ],
 )
-def test_the_limit_that_decides_tells_the_speed(
-    room: dict[str, object], counted: dict[str, object] | None, speed: float | None
-) -> None:
-    known = None if counted is None else census(**counted)
-    assert speed_per_minute(Room(name="r", **room), known) == speed
+def test_where_the_rate_limits_the_rate_tells(position: int, wait: tuple[int, int | None] | None) -> None:
+    found = estimate(Room(name="r", rate=600), snapshot(LONG_CALLING, waiting=9_000))
+    assert found.speed_per_minute == 600
+    assert wait_range(position, found.waits) == wait
 
 
-@pytest.mark.parametrize(
-    ("position", "speed", "wait"),
-    [
-        (1, 60.0, (0, 1)),
-        (59, 60.0, (0, 1)),
-        (60, 60.0, (1, 2)),
-        (120, 60.0, (2, 5)),
-        (300, 60.0, (5, 10)),
-        (600, 60.0, (10, 15)),
-        (900, 60.0, (15, 30)),
-        (1800, 60.0, (30, 60)),
-        (3600, 60.0, (60, None)),
-        (10**9, 60.0, (60, None)),
-        (5, None, None),
-        (5, 0.0, None),
-        (0, 60.0, None),
-    ],
-)
-def test_a_wait_is_told_as_a_coarse_range_or_not_at_all(
-    position: int, speed: float | None, wait: tuple[int, int | None] | None
-) -> None:
-    assert wait_range(position, speed) == wait
+def test_absent_visitors_make_a_queue_faster() -> None:
+    found = estimate(Room(name="r", rate=600), snapshot(LONG_CALLING, waiting=9_000, missed_share=0.5))
+    assert found.speed_per_minute == 1_200
+    assert wait_range(4_000, found.waits) == (2, 5)
 
 
-@pytest.mark.parametrize(
-    ("position", "speed", "mode", "seconds"),
-    [
-        (1, 60.0, Mode.ON, 2),
-        (90, 60.0, Mode.ON, 7),
-        (10_000, 60.0, Mode.ON, 20),
-        (0, 60.0, Mode.ON, 2),
-        (3, None, Mode.ON, 2),
-        (300, None, Mode.ON, 10),
-        (10, 1.0, Mode.ON, 4),
-        (11, 1.0, Mode.ON, 20),
-        (3, 60.0, Mode.PAUSED, 15),
-        (0, None, Mode.CLOSED, 15),
-    ],
-)
-def test_who_is_near_the_front_asks_soon_and_nobody_asks_often_in_vain(
-    position: int, speed: float | None, mode: Mode, seconds: int
-) -> None:
-    assert poll_after_seconds(position, speed, mode) == seconds
+def test_until_the_absent_are_known_the_range_allows_for_some() -> None:
+    found = estimate(Room(name="r", rate=600), snapshot(pulse(20, called=60), waiting=9_000))
+    assert wait_range(3_500, found.waits) == (2, 10)
+
+
+def test_where_the_capacity_limits_and_nothing_became_free_yet_nothing_is_known() -> None:
+    room = Room(name="r", rate=600, capacity=100)
+    assert estimate(room, snapshot(LONG_CALLING, waiting=9, active=100)) == UNKNOWN
+
+
+def test_what_fits_into_free_slots_is_known_even_so() -> None:
+    found = estimate(Room(name="r", rate=60, capacity=100), snapshot(LONG_CALLING, waiting=90, active=70))
+    assert [wait_range(position, found.waits) for position in (20, 30, 31)] == [(0, 1), (0, 1), None]
+
+
+def test_where_the_capacity_limits_sessions_that_end_tell() -> None:
+    room = Room(name="r", rate=600, capacity=1_000)
+    pulses = [pulse(300, called=1_000, freed=0), pulse(60, called=1_000, freed=800)]
+    found = estimate(room, snapshot(*pulses, waiting=2_000, active=1_000, ended_total=600, released_total=400))
+    assert found.speed_per_minute == 200
+    assert wait_range(1_400, found.waits) == (5, 10)
+
+
+def test_where_nothing_limits_everybody_enters_now() -> None:
+    assert wait_range(500, estimate(Room(name="r"), snapshot(waiting=9)).waits) == (0, 1)

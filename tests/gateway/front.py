@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from waitroom.domain.claims import PassClaims, QueueClaims
 from waitroom.domain.room import Mode, Room
+from waitroom.domain.snapshot import Pulse, Snapshot
 from waitroom.domain.visit import Answer, Census, Renewal, Visit
 from waitroom.errors import RoomUnknown, StoreUnavailable
 from waitroom.gateway.app import build_gate
+from waitroom.gateway.document import Documents
 from waitroom.logs import Log, Sink
 from waitroom.metrics import Metrics
 from waitroom.settings import GatewaySettings, Settings
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from waitroom.domain.audit import Author
+    from waitroom.domain.sketch import Point
     from waitroom.store.base import Store
 
 NOW_MS = 1_763_756_603_000
@@ -79,7 +82,9 @@ class ScriptedStore:
         self.session_ms = 600_000
         self.active = True
         self.counted: Census | None = None
-        self.document = b'{"mode":"on"}'
+        self.frontier_us = 0
+        self.points: tuple[Point, ...] = ()
+        self.pulses: tuple[Pulse, ...] = ()
         self.calls: list[tuple[Any, ...]] = []
 
     def now_ms(self) -> int:
@@ -124,9 +129,10 @@ class ScriptedStore:
         self._called("release", room, visitor, generation)
         return self.active
 
-    async def snapshot(self, room: str) -> bytes:
-        self._called("snapshot", room)
-        return self.document
+    async def snapshot(self, room: str) -> Snapshot:
+        if self.away or self.counted is None:
+            raise StoreUnavailable("no answer in 250 ms")
+        return Snapshot(self.counted, self.frontier_us, self.points, self.pulses)
 
     def _called(self, *what: Any) -> None:
         self.calls.append(what)
@@ -220,6 +226,7 @@ class Front:
         rooms = rooms or (Room(name="default"),)
         self.settings = Settings(gateway=gateway or GatewaySettings(), rooms=rooms)
         self.store = ScriptedStore({room.name: room for room in rooms})
+        self.documents = Documents(self.store)
         self.tokens = Tokens([KEY])
         self.site = Site()
         self.metrics = RecordingMetrics()
@@ -227,6 +234,7 @@ class Front:
         self.gate = build_gate(
             self.settings,
             self.store if store is None else store,
+            self.documents,
             self.tokens,
             self.site,
             self.metrics,
@@ -276,7 +284,9 @@ class Front:
         extensions: dict[str, Any] | None = None,
         body: bytes = b"",
     ) -> Reply:
-        """Ask the gate; `headers` default to a navigation's."""
+        """Ask the gate, after a beat; `headers` default to a navigation's."""
+        for room in self.store.rooms:
+            await self.documents.follow(room, None if self.store.away else self.store.counted)
         path, _, query = target.partition("?")
         lines = {"host": "shop.example"} | dict(PAGE if headers is None else headers)
         if cookie:

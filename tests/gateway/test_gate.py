@@ -184,7 +184,7 @@ async def test_a_place_that_did_not_change_is_not_set_again() -> None:
 async def test_the_page_has_the_status_that_the_room_wants() -> None:
     front = Front(Room(name="default", waiting_status=503))
     reply = await front.ask()
-    assert (reply.status, reply.one("retry-after")) == (503, "2")
+    assert (reply.status, reply.one("retry-after")) == (503, "5")
 
 
 async def test_head_gets_the_headers_of_the_page_alone() -> None:
@@ -196,10 +196,11 @@ async def test_head_gets_the_headers_of_the_page_alone() -> None:
 
 async def test_a_program_that_must_wait_gets_429_and_is_told_how_to_wait() -> None:
     front = Front(Room(name="default", rate=60))
-    front.store.position = 90
+    front.store.position = 130
+    front.store.counted = census(waiting=200)
     reply = await front.ask("/api", headers=FETCH, cookie=f"{QUEUE}={front.place()}")
     assert (reply.status, reply.one("content-type")) == (429, "application/problem+json")
-    assert (reply.one("retry-after"), reply.one("cache-control")) == ("7", "no-store")
+    assert (reply.one("retry-after"), reply.one("cache-control")) == ("2", "no-store")
     assert reply.json == {
         "type": "urn:waitroom:waiting",
         "title": "Too many people at once",
@@ -208,11 +209,11 @@ async def test_a_program_that_must_wait_gets_429_and_is_told_how_to_wait() -> No
         "and repeat the request when its state is called.",
         "room": "default",
         "state": "waiting",
-        "position": 90,
-        "poll_after_seconds": 7,
+        "position": 130,
+        "poll_after_seconds": 2,
         "join": "/.waitroom/default/join",
         "me": "/.waitroom/default/me",
-        "wait_minutes": {"low_minutes": 1, "high_minutes": 2},
+        "wait_minutes": {"low_minutes": 1, "high_minutes": 5},
     }
     assert front.store.entered() == [Purpose.CLAIM]
 

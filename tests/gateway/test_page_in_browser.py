@@ -35,7 +35,7 @@ class Shop:
     def __init__(self) -> None:
         self.front = Front(Room(name="default", rate=60))
         self.front.store.position = 12
-        self.front.store.counted = census(entries=58)
+        self.count(census(entries=58))
         self.front.site.headers = [(b"content-type", b"text/html")]
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -50,6 +50,11 @@ class Shop:
         self._server.should_exit = True
         self._thread.join(10)
         self._listener.close()
+
+    def count(self, counted: Census) -> None:
+        """The beat says `counted`."""
+        self.front.store.counted = counted
+        asyncio.run(self.front.documents.follow("default", counted))
 
     def asked(self) -> list[tuple[str, str]]:
         """Method and target of what reached the site, less what browsers ask for by themselves."""
@@ -110,7 +115,7 @@ def test_the_place_falls_never_rises_and_the_turn_opens_the_page_first_asked_for
     watched.reads("#say", "You are in the queue. Your place: 5")
     shop.front.store.position = 9
     watched.later(3)
-    shop.front.store.counted = census(entries=1)
+    shop.count(census(entries=1, now_ms=NOW_MS + 1_000))
     watched.later(3)
     watched.reads("#rate", "About one person enters each minute.")
     watched.reads("#position", "5")
@@ -142,7 +147,7 @@ def test_modes_are_told_as_they_change(shop: Shop, context: BrowserContext) -> N
     watched.reads("#position", "12")
     expect(watched.page.locator("#wait")).to_be_hidden()
     shop.front.store.rooms["default"] = Room(name="default", rate=60)
-    shop.front.store.counted = census(recovering_ms=9_000)
+    shop.count(census(recovering_ms=9_000, now_ms=NOW_MS + 1_000))
     watched.later(50)
     watched.reads("#title", "Restoring the queue")
     shop.front.store.away = True

@@ -15,6 +15,7 @@ from tests.gateway.front import KEY, ScriptedStore
 from tests.proxy.rig import Backend, Wire
 from waitroom.domain.room import Mode, Room
 from waitroom.gateway.app import build_gate
+from waitroom.gateway.document import Documents
 from waitroom.gateway.protocol import ProtocolLimits, protocol_class
 from waitroom.logs import Log, Sink
 from waitroom.metrics import Metrics
@@ -76,9 +77,11 @@ async def _site(scope: Any, receive: Any, send: Any) -> None:
 @cache
 def _gate() -> Gate:
     """One for all: to make its waiting page takes longer than most tests."""
+    store = ScriptedStore({"default": OPEN_ROOM})
     return build_gate(
         Settings(gateway=GatewaySettings(), rooms=(OPEN_ROOM,)),
-        ScriptedStore({"default": OPEN_ROOM}),
+        store,
+        Documents(store),
         Tokens([KEY]),
         _site,
         Metrics(),

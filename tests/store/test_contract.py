@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,11 +10,13 @@ import pytest
 from tests.store.bench import Bench, arrive, by, come_back, name, pass_of, token_of
 from waitroom.domain.audit import Author, Source
 from waitroom.domain.room import Mode
+from waitroom.domain.sketch import ranks
 from waitroom.domain.visit import Answer, Visit
 from waitroom.errors import Refused, RoomUnknown, VersionConflict
 from waitroom.store.base import Purpose
 
 if TYPE_CHECKING:
+    from waitroom.domain.snapshot import Snapshot
     from waitroom.store.redis import RedisStore
 
 pytestmark = pytest.mark.anyio
@@ -589,15 +590,68 @@ async def test_counting_in_an_empty_store_makes_the_room(bench: Bench) -> None:
     assert (census.waiting, census.version) == (0, 1)
 
 
-async def test_the_snapshot_is_written_once_a_second(bench: Bench) -> None:
+async def test_the_snapshot_is_made_once_a_second_and_the_same_for_all_who_ask(bench: Bench) -> None:
+    store, other = bench.gateway(rate=600, capacity=0), bench.gateway(rate=600, capacity=0)
+    visits = await queue(store, *"abcdefghijklmno")
+    await store.beat("sale")
+    first = await store.snapshot("sale")
+    assert (first.census.waiting, first.census.now_ms, first.frontier_us) == (15, bench.now_us // 1000, 0)
+    assert first.points == tuple((visit.score_us, visit.position) for visit in visits)
+    bench.pass_seconds(0.999)
+    await queue(store, "p")
+    assert await other.snapshot("sale") == first
+    bench.pass_seconds(0.001)
+    later = await other.snapshot("sale")
+    assert (later.census.waiting, len(later.points)) == (16, 16)
+    assert await store.snapshot("sale") == later
+
+
+async def test_a_change_of_version_makes_a_snapshot_at_once(bench: Bench) -> None:
     store = bench.gateway(rate=600)
-    assert await store.snapshot("sale") == b""
-    await bench.run(store, 1)
-    first = json.loads(await store.snapshot("sale"))
-    assert first["mode"] == "on"
-    assert (first["rate"], first["capacity"], first["waiting"]) == (600, None, 0)
-    await bench.run(store, 0.5, step_seconds=0.1)
-    assert json.loads(await store.snapshot("sale")) == first
+    await store.beat("sale")
+    first = await store.snapshot("sale")
+    await store.configure("sale", {"mode": "paused"}, expected_version=None, request_id="1")
+    assert (await store.snapshot("sale")).census.mode is Mode.PAUSED is not first.census.mode
+
+
+async def test_the_snapshot_of_a_long_queue_holds_the_scores_at_the_ranks_of_the_sketch(bench: Bench) -> None:
+    store = bench.gateway(rate=0)
+    await store.beat("sale")
+    scores = [bench.now_us + 7 * number for number in range(5_000)]
+    for start in range(0, 5_000, 500):
+        pairs = [word for at in range(start, start + 500) for word in (str(scores[at]), name(str(at)))]
+        await bench.client.command("ZADD", "waitroom:{sale}:queue", *pairs)
+    bench.pass_seconds(1)
+    await store.beat("sale")
+    assert (await store.snapshot("sale")).points == tuple(
+        (scores[rank], rank + 1) for rank in (*(r for r in ranks(5_000) if r < 4_999), 4_999)
+    )
+
+
+async def test_the_pulse_tells_five_minutes_under_the_same_limits(bench: Bench) -> None:
+    store = bench.gateway(rate=60)
+    await queue(store, *(str(number) for number in range(400)))
+
+    async def snapshot_after(seconds: int) -> Snapshot:
+        for _ in range(seconds):
+            await bench.run(store, 1, step_seconds=0.5)
+            found = await store.snapshot("sale")
+        return found
+
+    found = await snapshot_after(12)
+    assert [found.now.at_ms - pulse.at_ms for pulse in found.pulses] == [11_000, 6_000, 1_000]
+    assert 9 <= found.now.called - found.pulses[0].called <= 12
+    found = await snapshot_after(310)
+    assert (len(found.pulses), found.now.at_ms - found.pulses[0].at_ms) == (61, 301_000)
+    await store.configure("sale", {"rate": 120}, expected_version=None, request_id="1")
+    assert len((await snapshot_after(1)).pulses) == 1
+
+
+async def test_an_empty_store_is_asked_for_a_snapshot_and_begins_a_memory(bench: Bench) -> None:
+    store = bench.gateway(rate=60)
+    assert (await store.snapshot("sale")).census.waiting == 0
+    await bench.forget()
+    assert (await store.snapshot("sale")).points == ()
 
 
 async def test_no_key_is_outside_the_table(bench: Bench) -> None:
@@ -608,6 +662,7 @@ async def test_no_key_is_outside_the_table(bench: Bench) -> None:
     await queue(store, "a", "b")
     await store.release("sale", name("inside"))
     await bench.run(store, 3)
+    await store.snapshot("sale")
     assert set(await bench.keys()) <= {key("sale", n) for n in NAMES}
 
 

@@ -1,7 +1,7 @@
 """How many may be called or entered now, and which limit decided.
 
 The store's scripts decide at the moment of spending, since only there is the decision atomic (`store/lua/enter-9.lua`,
-`store/lua/beat-10.lua`). Here is the same arithmetic on a census, for those who explain a room: console, metrics, page.
+`store/lua/beat-9.lua`). Here is the same arithmetic on a census, for those who explain a room: console, metrics, page.
 """
 
 from __future__ import annotations

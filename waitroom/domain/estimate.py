@@ -1,68 +1,164 @@
-"""Position → range of waiting time, and how soon to ask again. Ranges are coarse on purpose: no false precision."""
+"""A room's numbers → how fast its queue moves, and the range of waiting time of each position. Coarse on purpose.
+
+The range holds what two reckonings say, a fast one and a slow one. Both let the queue drain in phases: while slots are
+free by the rate, after that as fast as sessions end, which is measured. Where nothing was measured yet, the range is
+not known. Absent visitors make a queue faster, because their turn passes on; those who come back to the front make it
+slower.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import ceil, exp, inf, sqrt
 from typing import TYPE_CHECKING, Final
 
+from .admission import free_slots
+from .polling import LAST_POSITION
 from .room import Mode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .room import Room
-    from .visit import Census
+    from .snapshot import Pulse, Snapshot
 
-BUCKETS: Final[tuple[tuple[int, int | None], ...]] = (
-    (0, 1), (1, 2), (2, 5), (5, 10), (10, 15), (15, 30), (30, 60), (60, None),
-)  # fmt: skip
-"""Ranges of minutes that a page may show; the last is open."""
+EDGES: Final = (0, 1, 2, 5, 10, 15, 30, 60)
+"""Minutes between which ranges lie; the last is open."""
+HORIZONS_SECONDS: Final = (10, 60, 300)
+UNHINDERED_PER_MINUTE: Final = 600_000.0
+"""How fast the beats call where nothing limits."""
 
-SOONEST_SECONDS: Final = 2
-LATEST_SECONDS: Final = 20
-NEAR_POSITION, NEAR_SECONDS = 10, 4
-"""The first few ask often whatever the speed: a turn may come of an unexpectedly freed place."""
-STANDING_STILL_SECONDS: Final = 15
-"""How soon to ask again where nothing moves: paused or closed."""
-_POLLS_A_WAIT: Final = 12
+Row = tuple[int, int, int | None]
+"""Up to which position, low minutes, high minutes (None: open)."""
 
 
-def speed_per_minute(room: Room, census: Census | None) -> float | None:
-    """Return how many visitors enter each minute from now on; None when nobody can say.
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What can be said of a room's queue."""
 
-    Where only the rate limits, it will be the rate. Where the capacity limits, visitors enter as others end, and the
-    last minute tells how fast that goes.
-    """
-    if room.mode is not Mode.ON or room.rate == 0 or room.capacity == 0:
-        return None
-    full = (
-        room.capacity is not None
-        and census is not None
-        and census.active + census.called + census.reserved >= room.capacity
-    )
-    if full or room.rate is None:
-        measured = census.entries if census is not None else 0
-        if room.rate is not None:
-            measured = min(measured, room.rate)
-        return float(measured) or None
-    return float(room.rate)
+    speed_per_minute: float | None
+    """Visitors called a minute, as it stands; None when nobody can say."""
+    waits: tuple[Row, ...]
+    """Rising; positions beyond the last row are not known."""
 
 
-def wait_range(position: int, speed: float | None) -> tuple[int, int | None] | None:
-    """Return the bucket of minutes in which the turn of `position` comes, or None when it is not known.
-
-    A turn on the edge of two buckets is told as the longer.
-    """
-    if position <= 0 or not speed:
-        return None
-    minutes = position / speed
-    return next((low, high) for low, high in BUCKETS if high is None or minutes < high)
+UNKNOWN: Final = Estimate(None, ())
 
 
-def poll_after_seconds(position: int, speed: float | None, mode: Mode) -> int:
-    """Return when a visitor at `position` should ask again: soon near the front, rarely far back."""
-    if mode in {Mode.PAUSED, Mode.CLOSED}:
-        return STANDING_STILL_SECONDS
+@dataclass(frozen=True, slots=True)
+class _Drain:
+    """How a queue drains: the first `free` by the pace, those behind by the churn (None: not known)."""
+
+    free: float
+    pace: float
+    churn: float | None
+    leaving: float = 0.0
+    """Share of those waiting who leave each minute."""
+
+    def position(self, minutes: float) -> float:
+        """Return the position whose turn comes after `minutes`; infinity beyond what is known."""
+        filling = self.free / self.pace if self.free < inf else inf
+        if minutes <= filling:
+            gone = minutes * self.pace
+        elif self.churn is None:
+            return inf
+        else:
+            gone = self.free + (minutes - filling) * self.churn
+        if self.leaving * minutes < 0.001:
+            return gone
+        return gone * (exp(self.leaving * minutes) - 1) / (self.leaving * minutes)
+
+    @property
+    def known(self) -> float:
+        """Up to which position it tells."""
+        return self.free if self.churn is None else inf
+
+
+def estimate(room: Room, snapshot: Snapshot) -> Estimate:
+    """Return what can be said of `room`'s queue."""
+    census = snapshot.census
+    if census.mode is not Mode.ON or census.recovering_ms > 0 or room.rate == 0 or room.capacity == 0:
+        return UNKNOWN
+    fast, middle, slow = (_drain(room, snapshot, lean) for lean in (1, 0, -1))
+    speed = middle.pace if middle.free >= 1 else middle.churn
+    return Estimate(None if not speed else round(speed, 1), tuple(_rows(fast, slow)))
+
+
+def wait_range(position: int, waits: Sequence[Row]) -> tuple[int, int | None] | None:
+    """Return the range of minutes in which the turn of `position` comes, or None when it is not known."""
     if position <= 0:
-        return SOONEST_SECONDS
-    if not speed:
-        return SOONEST_SECONDS if position <= 10 else LATEST_SECONDS // 2
-    latest = NEAR_SECONDS if position <= NEAR_POSITION else LATEST_SECONDS
-    return int(max(SOONEST_SECONDS, min(latest, position / speed * 60 / _POLLS_A_WAIT)))
+        return None
+    return next(((low, high) for up_to, low, high in waits if position <= up_to), None)
+
+
+def _drain(room: Room, snapshot: Snapshot, lean: int) -> _Drain:
+    """Return how the queue drains; `lean` 1 for the fast reckoning, 0 for the likely one, -1 for the slow one."""
+    census = snapshot.census
+    assumed = 0.3 if lean > 0 and not _absence_known(room, snapshot) else 0.0
+    present = 1 - max(census.missed_share, assumed)
+    returned = _per_minute(snapshot, "returned", 0)
+    pace = UNHINDERED_PER_MINUTE
+    if room.rate is not None:
+        pace = max(1.0, room.rate / present - returned) * (1 + 0.08 * lean)
+    leaving = min(0.5, (_per_minute(snapshot, "left", 0) or 0.0) / max(1, census.waiting))
+    if room.capacity is None:
+        return _Drain(inf, pace, pace, leaving)
+    freed = _churn(snapshot, lean)
+    churn = None if freed is None else min(pace, max(0.5, freed / present - returned))
+    free: float = free_slots(room.capacity, census)
+    if churn is not None:
+        free = inf if churn >= pace else free * pace / (pace - churn)
+    return _Drain(free, pace, churn, leaving)
+
+
+def _absence_known(room: Room, snapshot: Snapshot) -> bool:
+    """Whether enough called visitors had time to come to know the share that does not."""
+    ripe_ms = snapshot.now.at_ms - room.claim_seconds * 1000
+    return any(pulse.called >= 50 for pulse in snapshot.pulses if pulse.at_ms <= ripe_ms)
+
+
+def _since(snapshot: Snapshot, seconds: int) -> Pulse | None:
+    """Return the totals of about `seconds` ago, or the oldest there are; None when those are too young to tell."""
+    now_ms = snapshot.now.at_ms
+    old = [pulse for pulse in snapshot.pulses if pulse.at_ms <= now_ms - seconds * 1000]
+    found = old[-1] if old else (snapshot.pulses[0] if snapshot.pulses else None)
+    return found if found is not None and now_ms - found.at_ms >= HORIZONS_SECONDS[0] * 1000 else None
+
+
+def _per_minute(snapshot: Snapshot, total: str, otherwise: float) -> float:
+    """Return how much a total grew each minute of the last five."""
+    then = _since(snapshot, HORIZONS_SECONDS[-1])
+    if then is None:
+        return otherwise
+    grown: int = getattr(snapshot.now, total) - getattr(then, total)
+    return grown * 60_000 / (snapshot.now.at_ms - then.at_ms)
+
+
+def _churn(snapshot: Snapshot, lean: int) -> float | None:
+    """Return how many slots become free a minute: the most, the likeliest or the least of what the horizons say."""
+    said = []
+    for seconds in HORIZONS_SECONDS[1:]:
+        then = _since(snapshot, seconds)
+        if then is None:
+            return None
+        count = snapshot.now.freed - then.freed
+        said.append((count + lean * sqrt(count)) * 60_000 / (snapshot.now.at_ms - then.at_ms))
+    if not any(said):
+        return None
+    return max(said) if lean > 0 else min(said) if lean < 0 else said[0] or said[-1]
+
+
+def _rows(fast: _Drain, slow: _Drain) -> list[Row]:
+    """Return the table of ranges: it changes where the fast or the slow reckoning crosses an edge."""
+    earliest = {edge: fast.position(edge) for edge in EDGES[1:]}
+    latest = {edge: slow.position(edge) for edge in EDGES[1:]}
+    known = min(fast.known, slow.known, LAST_POSITION)
+    ends = {ceil(at) - 1 for at in (*earliest.values(), *latest.values()) if at < known} | {int(known)}
+    rows: list[Row] = []
+    for end in sorted(end for end in ends if end >= 1):
+        low = max((edge for edge, at in earliest.items() if at <= end), default=0)
+        high = min((edge for edge, at in latest.items() if end < at), default=None)
+        if rows and rows[-1][1:] == (low, high):
+            rows.pop()
+        rows.append((end, low, high))
+    return rows

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from waitroom.store.base import Store
     from waitroom.tokens import Tokens
 
+    from .document import Documents
+
 _NEW_VISITOR: Final = partial(make_visitor, os.urandom)
 _NEW_NONCE: Final = partial(secrets.token_urlsafe, 18)
 _DETAILS: Final = {
@@ -46,6 +48,7 @@ _DETAILS: Final = {
 def build_gate(
     settings: Settings,
     store: Store,
+    documents: Documents,
     tokens: Tokens,
     site: ASGIApp,
     metrics: Metrics,
@@ -55,7 +58,7 @@ def build_gate(
     new_nonce: Callable[[], str] = _NEW_NONCE,
 ) -> Gate:
     """Return the gate in front of `site`. After a reload, build another and let it take the place of the old one."""
-    desk = Desk(settings.gateway, store, tokens, metrics, log, new_visitor)
+    desk = Desk(settings.gateway, store, documents, tokens, metrics, log, new_visitor)
     rooms = [room.name for room in settings.rooms]
     own = own_routes(settings.gateway.prefix, QueueEndpoints(desk), Health(store, rooms))
     return Gate(desk, Router(settings.rooms), WaitingPage(new_nonce), site=site, own=own)
@@ -69,7 +72,7 @@ def own_routes(prefix: str, queue: QueueEndpoints, health: Health) -> Starlette:
         Route(f"{prefix}/{{room}}/me", queue.me),
         Route(f"{prefix}/{{room}}/join", queue.join, methods=["POST"]),
         Route(f"{prefix}/{{room}}/leave", queue.leave, methods=["POST"]),
-        Route(f"{prefix}/{{room}}/queue.json", queue.snapshot),
+        Route(f"{prefix}/{{room}}/queue.json", queue.not_counted),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _told})
     # A redirect would be built from the Host header, which is the visitor's.

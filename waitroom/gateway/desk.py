@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.admission import limiting
 from waitroom.domain.claims import QUEUE_TOKEN_SECONDS, PassClaims, QueueClaims
-from waitroom.domain.estimate import poll_after_seconds, speed_per_minute, wait_range
+from waitroom.domain.estimate import wait_range
+from waitroom.domain.polling import SHORTEST_SECONDS, poll_seconds
 from waitroom.domain.room import Mode
 from waitroom.domain.visit import Answer, Visit
 from waitroom.errors import StoreUnavailable, TokenRejected
 from waitroom.store.base import Purpose
 
+from .document import opens_ms_of, view_of
 from .visitor import (
     PASS,
     QUEUE,
@@ -41,6 +44,12 @@ if TYPE_CHECKING:
     from waitroom.store.base import RoomRecord, Store
     from waitroom.tokens import Tokens
 
+    from .document import Documents, Outlook
+
+CLOSED_SECONDS: Final = 15
+"""How soon to ask again where nobody joins any more."""
+UNKNOWN_SECONDS: Final = 5
+"""How soon to ask again where the room cannot tell: without a place, or while the store is away."""
 PASS_GRACE_SECONDS: Final = 3_600
 """How long after its session's end a pass is kept and, while the store is away, honoured."""
 _REMEMBERED_RENEWALS: Final = 16_384
@@ -111,6 +120,7 @@ class Desk:
         self,
         settings: GatewaySettings,
         store: Store,
+        documents: Documents,
         tokens: Tokens,
         metrics: Metrics,
         log: Log,
@@ -118,6 +128,7 @@ class Desk:
     ) -> None:
         self.settings = settings
         self.store = store
+        self.documents = documents
         self.tokens = tokens
         self.metrics = metrics
         self.log = log
@@ -349,21 +360,17 @@ class Desk:
         room = record.room
         census = self.store.last_census(room.name)
         recovering = census is not None and census.recovering_ms > 0
-        speed = None if recovering else speed_per_minute(room, census)
+        outlook = self.documents.outlook(room.name)
         state = "active" if active else _state(visit)
         position = visit.position if visit is not None and state == "waiting" else 0
-        waited = wait_range(position, speed)
+        waited = None if outlook is None else wait_range(position, outlook.waits)
         now_ms = self.store.now_ms()
-        opens_ms = room.opens_ms if room.opens_ms is not None and room.opens_ms > now_ms else None
+        opens_ms = opens_ms_of(room, now_ms)
         view = state
         if state == "closed":
             view = room.closed_as
-        elif state == "waiting" and room.mode is Mode.PAUSED:
-            view = "paused"
-        elif state == "waiting" and recovering:
-            view = "recovering"
-        elif state == "waiting" and opens_ms is not None and room.mode is Mode.ON:
-            view = "before"
+        elif state == "waiting":
+            view = view_of(room, now_ms, recovering=recovering)
         return Standing(
             room=room.name,
             state=state,
@@ -375,9 +382,7 @@ class Desk:
             behind=max(0, census.waiting - position) if census is not None and position else None,
             wait=None if waited is None else {"low_minutes": waited[0], "high_minutes": waited[1]},
             admitted_last_minute=0 if census is None else census.entries,
-            poll_after_seconds=poll_after_seconds(position, speed, room.mode)
-            if state in {"waiting", "called", "closed"}
-            else 5,
+            poll_after_seconds=_poll_after_seconds(state, position, outlook),
             claim_seconds_left=0 if visit is None else visit.claim_left_ms // 1000,
             called_ms=0,
             hold_seconds_left=0,
@@ -389,6 +394,15 @@ class Desk:
             short_code="",
             now_ms=now_ms,
         )
+
+
+def _poll_after_seconds(state: str, position: int, outlook: Outlook | None) -> int:
+    """Return when a visitor should ask for their own standing again."""
+    if state == "closed":
+        return CLOSED_SECONDS
+    if outlook is None or state not in {"waiting", "called"}:
+        return UNKNOWN_SECONDS
+    return ceil(poll_seconds(position, outlook.polls) if state == "waiting" else SHORTEST_SECONDS)
 
 
 def _state(visit: Visit | None) -> str:

@@ -35,10 +35,14 @@ if TYPE_CHECKING:
     from .visitor import Asked, Header
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
+_DOCUMENT: Final = "/queue.json"
 
 
 class Gate:
-    """ASGI app around `site` (what is protected) and `own` (what lies under the prefix)."""
+    """ASGI app around `site` (what is protected) and `own` (what lies under the prefix).
+
+    The shared document is served before any routing: it is what all who wait ask for, again and again.
+    """
 
     def __init__(self, desk: Desk, router: Router, page: WaitingPage, *, site: ASGIApp, own: ASGIApp) -> None:
         self._desk = desk
@@ -49,6 +53,7 @@ class Gate:
         self._prefix = desk.settings.prefix
         self._below_prefix = desk.settings.prefix + "/"
         self._store = desk.store
+        self._documents = desk.documents
         self._metrics = desk.metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,6 +62,12 @@ class Gate:
             return
         path = scope["path"]
         if path.startswith(self._prefix) and (path.startswith(self._below_prefix) or path == self._prefix):
+            if path.endswith(_DOCUMENT) and scope["method"] in _SAFE:
+                answer = self._documents.answer(path[len(self._below_prefix) : -len(_DOCUMENT)])
+                if answer is not None:
+                    status, headers, body = answer.to(scope["headers"])
+                    await _send(scope, send, status, headers, body)
+                    return
             await self._own(scope, receive, send)
             return
         method = scope["method"]
@@ -289,6 +300,10 @@ async def _refuse(scope: Scope, send: Send, detail: str) -> None:
 
 async def _answer(scope: Scope, send: Send, status: int, body: bytes, headers: list[Header]) -> None:
     headers.append((b"content-length", str(len(body)).encode("ascii")))
+    await _send(scope, send, status, headers, body)
+
+
+async def _send(scope: Scope, send: Send, status: int, headers: list[Header], body: bytes) -> None:
     rest: Message = {"body": b"" if scope["method"] == "HEAD" else body, "more_body": False}
     start: Message = {"type": "http.response.start", "status": status, "headers": headers}
     if "waitroom.body_in_start" in (scope.get("extensions") or ()):

@@ -78,18 +78,13 @@ class QueueEndpoints:
         body, headers = json_body({"room": record.room.name, "left": left})
         return answer(200, body, headers + self._desk.farewell_headers(proofs))
 
-    async def snapshot(self, request: Request) -> Response:
-        """Serve the document that is the same for all."""
-        record = self._record(request)
-        if record is None:
+    async def not_counted(self, request: Request) -> Response:
+        """Answer for the shared document of a room that has none yet; what there is, the gate serves itself."""
+        if self._record(request) is None:
             return unknown_room()
-        try:
-            document = await self._desk.store.snapshot(record.room.name)
-        except StoreUnavailable:
-            document = b""
-        if not document:
-            return answer(*_problem(503, "No snapshot yet", "The room has not been counted yet; try again."))
-        return answer(200, document, [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=1")])
+        body, headers = plain_problem(503, "Not counted yet", "The room has not been counted yet; try again.")
+        headers.append((b"retry-after", str(STORE_RETRY_SECONDS).encode("ascii")))
+        return answer(503, body, headers)
 
     def _record(self, request: Request) -> RoomRecord | None:
         try:

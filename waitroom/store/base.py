@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from waitroom.domain.claims import PassClaims, QueueClaims
     from waitroom.domain.message import Message
     from waitroom.domain.room import Room
+    from waitroom.domain.snapshot import Snapshot
     from waitroom.domain.visit import Census, Renewal, Visit
 
 
@@ -100,8 +101,11 @@ class Store(Protocol):
         """Count, change nothing."""
         ...
 
-    async def snapshot(self, room: str) -> bytes:
-        """Return the shared document, as the beat last wrote it (JSON); empty when there is none yet."""
+    async def snapshot(self, room: str) -> Snapshot:
+        """Return the room as counted less than a second ago, since the last change of version or mode.
+
+        Whoever asks first makes it, the others get the same one. A beat comes before: it begins a memory.
+        """
         ...
 
     async def configure(

@@ -17,7 +17,8 @@ Times in scores are ms. Three clocks are used, all of them the store's:
 | active     | zset   | visitor → session end (session clock)                      | the session                    |
 | entries    | list   | `slot:count`, oldest first, slots of 50 ms                 | 60 s and a margin              |
 | spent      | zset   | visitor whose provisional or older proof was honoured → its end (now) | the proof's     |
-| snapshot   | string | the shared document, JSON                                  | until the next                 |
+| snapshot   | string | the room in numbers and scores at ranks of its queue, JSON | until the next                 |
+| pulse      | list   | totals each 5 s under the same limits, JSON, oldest first  | 5 min                          |
 | journal    | stream | kind, visitor, score                                       | 20,000 entries or 48 h         |
 | audit      | stream | request, version, people, `line` (domain/audit.py, JSON)   | 10,000 entries or 400 days     |
 """
@@ -35,6 +36,7 @@ NAMES: tuple[str, ...] = (
     "entries",
     "spent",
     "snapshot",
+    "pulse",
     "journal",
     "audit",
 )

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from waitroom.domain.audit import Author, Deed, Source, steps_between, undoing
 from waitroom.domain.message import Message, said
 from waitroom.domain.room import LIVE_FIELDS, Mode, Room
+from waitroom.domain.sketch import LONGEST_QUEUE, ranks
+from waitroom.domain.snapshot import Pulse, Snapshot
 from waitroom.domain.visit import Answer, Census, Renewal, Visit
 from waitroom.errors import Refused, RoomUnknown, StoreUnavailable, VersionConflict
 
@@ -156,7 +158,7 @@ class RedisStore:
             token = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
         reply = await self._run("enter", room, visitor, purpose.value, *token, _new_generation(), *memory.arguments())
         answer, now_ms, version, generation, epoch, score, position, end, claim_left, active, entries = reply
-        self._heard(memory, now_ms, generation, active, entries)
+        self._heard(memory, now_ms, generation.decode(), active, entries)
         await self._follow_version(room, int(version))
         return Visit(
             answer=Answer(answer.decode()),
@@ -185,7 +187,7 @@ class RedisStore:
             _new_generation(), *memory.arguments(),
         )  # fmt: skip
         active, now_ms, version, generation, end, active_count, entries = reply
-        self._heard(memory, now_ms, generation, active_count, entries)
+        self._heard(memory, now_ms, generation.decode(), active_count, entries)
         await self._follow_version(room, int(version))
         return Renewal(active=bool(active), now_ms=int(now_ms), generation=generation.decode(), session_end_ms=int(end))
 
@@ -195,10 +197,18 @@ class RedisStore:
     async def release(self, room: str, visitor: str, *, generation: str = "") -> bool:
         return bool((await self._run("release", room, visitor, generation, _new_generation()))[0])
 
-    async def snapshot(self, room: str) -> bytes:
-        self._memory(room)
-        document: bytes | None = await self._asked("snapshot", self._client.command, "GET", key(room, "snapshot"))
-        return document or b""
+    async def snapshot(self, room: str) -> Snapshot:
+        census = self._memory(room).census
+        # The queue may have grown since the census; ranks beyond its end cost next to nothing.
+        longest = LONGEST_QUEUE if census is None else 2 * census.waiting + 10_000
+        (text,) = await self._run("snapshot", room, *ranks(longest))
+        facts = json.loads(text)
+        return Snapshot(
+            _census(facts["census"]),
+            facts["frontier_us"],
+            tuple((score_us, position) for score_us, position in facts["points"]),
+            tuple(Pulse(*numbers) for numbers in facts["pulses"]),
+        )
 
     async def configure(
         self, room: str, live: dict[str, Any], *, expected_version: int | None, author: Author, action: str = "change"
@@ -302,20 +312,14 @@ class RedisStore:
         except KeyError:
             raise RoomUnknown(f"no room {room!r}") from None
 
-    def _heard(self, memory: _Memory, now_ms: Any, generation: bytes, active: Any, entries: Any) -> None:
-        memory.generation = generation.decode()
+    def _heard(self, memory: _Memory, now_ms: Any, generation: str, active: Any, entries: Any) -> None:
+        memory.generation = generation
         memory.heard_ms, memory.active, memory.entries = int(now_ms), int(active), int(entries)
 
     async def _take_census(self, room: str, reply: list[Any]) -> Census:
         memory = self._memory(room)
-        mode, version, generation, epoch, now_ms, *counts = reply
-        waiting, called, missed, active, entries, reserved, recovering_ms, share, *totals = counts
-        census = Census(
-            Mode(mode.decode()), int(version), generation.decode(), int(epoch), int(now_ms),
-            int(waiting), int(called), int(missed), int(active), int(entries), int(reserved), int(recovering_ms),
-            float(share), *(int(total) for total in totals),
-        )  # fmt: skip
-        self._heard(memory, census.now_ms, generation, census.active, census.entries)
+        census = _census([value.decode() if isinstance(value, bytes) else value for value in reply])
+        self._heard(memory, census.now_ms, census.generation, census.active, census.entries)
         memory.census = census
         await self._follow_version(room, census.version)
         return census
@@ -332,8 +336,10 @@ class RedisStore:
                     self._store_clock.learn(began, int(reply[4]))
                 return reply
             await self._restore(room)
-            if verb == "census":
-                return await self._run("beat", room, _new_generation(), *self._memory(room).arguments())
+            if verb in {"census", "snapshot"}:  # they count a memory that is there; a beat begins one
+                begun = await self._run("beat", room, _new_generation(), *self._memory(room).arguments())
+                if verb == "census":
+                    return begun
         raise StoreUnavailable(f"room {room}: the store keeps losing its configuration")
 
     async def _call(self, verb: str, room: str, *arguments: Word) -> list[Any]:
@@ -363,6 +369,17 @@ class RedisStore:
         if self._breaker.succeeded():
             self._observer.breaker(opened=False)
         return reply
+
+
+def _census(counts: list[Any]) -> Census:
+    """Read a census as lua/lib/census.lua gives it."""
+    mode, version, generation, epoch, now_ms, *numbers = counts
+    waiting, called, missed, active, entries, reserved, recovering_ms, share, *totals = numbers
+    return Census(
+        Mode(mode), int(version), generation, int(epoch), int(now_ms),
+        int(waiting), int(called), int(missed), int(active), int(entries), int(reserved), int(recovering_ms),
+        float(share), *map(int, totals),
+    )  # fmt: skip
 
 
 def _new_generation() -> str:

@@ -1,8 +1,8 @@
 -- The beat: at most once in each 100 ms, whoever asks first does the work and all get the numbers. Moves missed
--- claims and ended sessions on, calls from the queue, writes the shared document each second. At most MOVES of each
--- kind a beat, so that no beat blocks the store; what is left waits for the next.
+-- claims and ended sessions on, calls from the queue. At most MOVES of each kind a beat, so that no beat blocks the
+-- store; what is left waits for the next.
 --
--- KEYS    config state queue called missed active entries spent snapshot journal
+-- KEYS    config state queue called missed active entries spent journal
 -- ARGV    1 now_us or ''   2 generation for a memory that begins now
 --         3-6 what the caller remembers: generation, heard_ms, active, entries
 -- Returns the census (lib/census.lua), or 'unconfigured'
@@ -14,8 +14,8 @@
 -- include census
 -- include journal
 local keys = { config = KEYS[1], state = KEYS[2], queue = KEYS[3], called = KEYS[4], missed = KEYS[5], active = KEYS[6],
-  entries = KEYS[7], spent = KEYS[8], snapshot = KEYS[9], journal = KEYS[10] }
-local BEAT_MS, SNAPSHOT_MS, MOVES = 100, 1000, 1000
+  entries = KEYS[7], spent = KEYS[8], journal = KEYS[9] }
+local BEAT_MS, MOVES = 100, 1000
 
 local now_ms = math.floor(now_us(ARGV[1]) / 1000)
 local before = tonumber(redis.call('HGET', keys.state, 'clock_ms') or '0')
@@ -102,16 +102,4 @@ if room.mode == 'on' and waiting > 0 and recovering_ms(room, now_ms) == 0 then
 end
 
 save(keys.state, room, totals)
-local reply = census(keys, room, now_ms)
-local snapshot_ms = tonumber(redis.call('HGET', keys.state, 'snapshot_ms') or '0')
-if now_ms - snapshot_ms >= SNAPSHOT_MS or now_ms < snapshot_ms then
-  redis.call('SET', keys.snapshot, string.format(
-    '{"at_ms":%s,"mode":"%s","version":%d,"generation":"%s","epoch":%d,"waiting":%d,"called":%d,"active":%d,'
-      .. '"entries":%d,"rate":%s,"capacity":%s,"recovering_ms":%s}',
-    whole(now_ms), room.mode, room.version, room.generation, room.epoch, reply[6], reply[7], reply[9], room.entries,
-    room.rate and whole(room.rate) or 'null', room.capacity and whole(room.capacity) or 'null',
-    whole(recovering_ms(room, now_ms))))
-  redis.call('HSET', keys.state, 'snapshot_ms', whole(now_ms))
-  trim_journal(keys.journal, math.floor(now_us('') / 1000))
-end
-return reply
+return census(keys, room, now_ms)
