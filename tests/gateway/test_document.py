@@ -127,7 +127,9 @@ async def test_it_is_made_again_after_a_second_and_at_once_after_a_change() -> N
     front.store.counted = census(waiting=42, now_ms=NOW_MS + 1_000)
     assert (await document(front))["waiting"] == 42
     front.store.counted = census(waiting=42, now_ms=NOW_MS + 1_100, mode=Mode.PAUSED)
+    front.store.rooms["default"] = Room(name="default", rate=600, mode=Mode.PAUSED)
     assert (await document(front))["view"] == "paused"
+    front.store.rooms["default"] = Room(name="default", rate=600)
     front.store.counted = census(waiting=42, now_ms=NOW_MS + 1_200, generation="g2", recovering_ms=4_000)
     found = await document(front)
     assert (found["view"], found["reason"], found["waits"]) == ("recovering", "recovery", [])

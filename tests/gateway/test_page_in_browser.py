@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import threading
@@ -11,12 +12,14 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.gateway.front import Front, census
+from tests.gateway.front import NOW_MS, Front, census
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.visit import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from waitroom.domain.visit import Census
 
 pytestmark = pytest.mark.journey
 
@@ -54,7 +57,9 @@ class Shop:
     def count(self, counted: Census) -> None:
         """The beat says `counted`."""
         self.front.store.counted = counted
-        asyncio.run(self.front.documents.follow("default", counted))
+        follow = threading.Thread(target=asyncio.run, args=[self.front.documents.follow("default", counted)])
+        follow.start()
+        follow.join()
 
     def asked(self) -> list[tuple[str, str]]:
         """Method and target of what reached the site, less what browsers ask for by themselves."""

@@ -610,7 +610,7 @@ async def test_a_change_of_version_makes_a_snapshot_at_once(bench: Bench) -> Non
     store = bench.gateway(rate=600)
     await store.beat("sale")
     first = await store.snapshot("sale")
-    await store.configure("sale", {"mode": "paused"}, expected_version=None, request_id="1")
+    await store.configure("sale", {"mode": "paused"}, expected_version=None, author=by("1"))
     assert (await store.snapshot("sale")).census.mode is Mode.PAUSED is not first.census.mode
 
 
@@ -643,7 +643,7 @@ async def test_the_pulse_tells_five_minutes_under_the_same_limits(bench: Bench) 
     assert 9 <= found.now.called - found.pulses[0].called <= 12
     found = await snapshot_after(310)
     assert (len(found.pulses), found.now.at_ms - found.pulses[0].at_ms) == (61, 301_000)
-    await store.configure("sale", {"rate": 120}, expected_version=None, request_id="1")
+    await store.configure("sale", {"rate": 120}, expected_version=None, author=by("1"))
     assert len((await snapshot_after(1)).pulses) == 1
 
 

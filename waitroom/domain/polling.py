@@ -49,7 +49,7 @@ def polls(waiting: int, called: int, speed_per_minute: float | None, budget: int
         longest = SHORTEST_SECONDS * stretch * level
         rows = _rows(waiting, SHORTEST_SECONDS * level, slope, longest)
         if requests_per_second(rows, waiting) <= budget - called_share:
-            return rows + _later(waiting, longest, budget)
+            return rows + _later(waiting, rows[-1][1], budget)
         if stretch < _MOST_SLOPE or longest < slope * waiting:
             stretch *= _FINER
         else:
