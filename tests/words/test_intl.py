@@ -28,7 +28,7 @@ NUMBERS = [
     2_000_000,
     10_000_000,
 ]
-AT_MS = 1_795_826_700_000  # 2026-11-27 23:45 UTC
+AT_MS = 1_795_826_700_000  # 2026-11-28 00:45 UTC
 
 ASK = """({locales, numbers, at}) => Object.fromEntries(locales.map(([tag, locale]) => {
   const rules = new Intl.PluralRules(locale), write = new Intl.NumberFormat(locale);
