@@ -78,7 +78,7 @@ class ScriptedStore:
         self.score_us = NOW_MS * 1000
         self.position = 7
         self.generation = GENERATION
-        self.claim_left_ms = 0
+        self.left_ms = 0
         self.session_ms = 600_000
         self.active = True
         self.counted: Census | None = None
@@ -113,7 +113,7 @@ class ScriptedStore:
             score_us=score_us,
             position=self.position if self.answer is Answer.WAITING else 0,
             session_end_ms=self.clock_ms + self.session_ms if self.answer is Answer.ADMITTED else 0,
-            claim_left_ms=self.claim_left_ms if self.answer is Answer.CALLED else 0,
+            left_ms=self.left_ms if self.answer in {Answer.CALLED, Answer.MISSED} else 0,
         )
 
     async def renew(self, room: str, claims: PassClaims) -> Renewal:

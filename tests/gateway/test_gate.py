@@ -284,7 +284,7 @@ async def test_a_preflight_passes_because_it_never_has_cookies() -> None:
 async def test_a_called_visitor_who_meets_a_full_room_is_told_so() -> None:
     front = Front()
     front.store.answer = Answer.CALLED
-    front.store.claim_left_ms = 90_000
+    front.store.left_ms = 90_000
     reply = await front.ask(cookie=f"{QUEUE}={front.place()}")
     assert b"It is your turn" in reply.body
     assert b"<bdi>90</bdi>" in reply.body

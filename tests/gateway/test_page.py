@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.gateway.front import NOW_MS
-from waitroom.gateway.desk import Standing
 from waitroom.gateway.page.waiting import ENGLISH, VIEWS, WaitingPage, rough
+from waitroom.gateway.standing import Standing
 from waitroom.static_files import static_path
 
 

@@ -41,7 +41,7 @@ async def test_me_tells_where_one_stands_and_uses_up_no_turn() -> None:
         "hold_seconds_left": 0,
         "opens_ms": None,
         "messages": [],
-        "short_code": "",
+        "short_code": "H9DX-PK61",
         "now_ms": NOW_MS,
     }
     assert front.store.entered() == [Purpose.LOOK]
@@ -64,9 +64,50 @@ async def test_me_of_a_called_visitor_tells_how_long_the_turn_is_kept() -> None:
     front = Front()
     front.store.answer = Answer.CALLED
     front.store.counted = census(called=1)
-    front.store.claim_left_ms = 90_500
+    front.store.left_ms = 90_500
     facts = (await front.ask(ME, FETCH, cookie=f"{QUEUE}={front.place()}")).json
     assert (facts["state"], facts["claim_seconds_left"], facts["poll_after_seconds"]) == ("called", 90, 2)
+
+
+async def test_me_of_a_missed_turn_tells_when_it_was_and_how_long_the_place_is_kept() -> None:
+    front = Front(Room(name="default", claim_seconds=60, hold_minutes=10))
+    front.store.answer, front.store.left_ms = Answer.MISSED, 540_000
+    reply = await front.ask(ME, FETCH, cookie=f"{QUEUE}={front.place()}")
+    facts = reply.json
+    assert (facts["state"], facts["view"], facts["hold_seconds_left"]) == ("missed", "missed", 540)
+    assert facts["called_ms"] == NOW_MS - 60_000 - 60_000, "missed a minute ago, called a minute before that"
+    assert (front.store.entered(), reply.all("set-cookie")) == ([Purpose.LOOK], [])
+
+
+async def test_joining_is_what_brings_a_missed_turn_back() -> None:
+    front = Front()
+    reply = await front.ask(JOIN, FETCH, method="POST", cookie=f"{QUEUE}={front.place()}")
+    assert (reply.json["state"], front.store.entered()) == ("waiting", [Purpose.JOIN])
+
+
+async def test_before_a_room_opens_the_visitor_hears_when() -> None:
+    front = Front(Room(name="default", opens_at="2025-11-21T20:24:00Z"))
+    facts = (await front.ask(ME, FETCH, cookie=f"{QUEUE}={front.place()}")).json
+    assert (facts["state"], facts["view"], facts["mode"]) == ("waiting", "before", "paused")
+    assert facts["opens_ms"] - facts["now_ms"] == 37_000
+    front.store.clock_ms = facts["opens_ms"]
+    facts = (await front.ask(ME, FETCH, cookie=f"{QUEUE}={front.place()}")).json
+    assert (facts["view"], facts["mode"], facts["opens_ms"]) == ("waiting", "on", None)
+
+
+async def test_a_turn_that_cannot_be_used_now_looks_like_the_room() -> None:
+    front = Front(Room(name="default", mode=Mode.PAUSED))
+    front.store.answer = Answer.CALLED
+    facts = (await front.ask(ME, FETCH, cookie=f"{QUEUE}={front.place()}")).json
+    assert (facts["state"], facts["view"]) == ("called", "paused")
+
+
+async def test_a_closed_room_says_why() -> None:
+    front = Front(Room(name="default", mode=Mode.CLOSED, closed_as="ended"))
+    front.store.answer = Answer.CLOSED
+    placed = await front.ask(ME, FETCH, cookie=f"{QUEUE}={front.place()}")
+    for facts in (placed.json, (await front.ask(ME, FETCH)).json):
+        assert (facts["state"], facts["view"]) == ("closed", "ended")
 
 
 async def test_me_of_a_pass_holder_is_active_and_asks_the_store_only_when_stale() -> None:
@@ -85,6 +126,13 @@ async def test_me_while_the_store_is_away_is_reconnecting_and_the_place_is_kept(
     assert (reply.status, reply.json["state"], reply.all("set-cookie")) == (200, "reconnecting", [])
 
 
+async def test_looking_without_a_place_while_the_store_is_away_gives_none() -> None:
+    front = Front()
+    front.store.away = True
+    reply = await front.ask(ME, FETCH, cookie=f"{PASS}={front.pass_(age_ms=31_000)}")
+    assert (reply.json["state"], reply.all("set-cookie")) == ("reconnecting", [])
+
+
 async def test_join_gives_a_place_and_its_token() -> None:
     front = Front()
     reply = await front.ask(JOIN, {"accept": "application/json"}, method="POST")
@@ -93,7 +141,7 @@ async def test_join_gives_a_place_and_its_token() -> None:
     assert front.tokens.read_queue(reply.json["token"], "default", NOW_MS).visitor == VISITOR
     again = await front.ask(JOIN, {"authorization": f"Waitroom {reply.json['token']}"}, method="POST")
     assert (again.json["token"], again.all("set-cookie")) == (reply.json["token"], [])
-    assert front.store.entered() == [Purpose.LOOK, Purpose.LOOK]
+    assert front.store.entered() == [Purpose.JOIN, Purpose.JOIN]
 
 
 async def test_join_by_a_pass_holder_says_active() -> None:

@@ -92,6 +92,8 @@ class Model:
             self.stopped_ms += silence if silence <= STOP_LIMIT_MS else 0
         elif self.room.mode is Mode.PAUSED:
             self.paused_ms += silence
+        elif self.room.mode is Mode.ON and self.room.opens_ms is not None:
+            self.paused_ms += max(0, min(self.now_ms, self.room.opens_ms) - self.clock_ms)
         self.clock_ms = self.now_ms
         if told is not None:
             self.recover(told)
@@ -114,6 +116,10 @@ class Model:
             self.recover(Remembered(generation, self.born_ms, 0, 0))
 
     # Counts.
+
+    @property
+    def mode(self) -> Mode:
+        return self.room.mode_at(self.now_ms)
 
     @property
     def recovering(self) -> bool:
@@ -170,6 +176,7 @@ class Model:
     def enter(self, visitor: str, claims: QueueClaims | None, purpose: Purpose) -> tuple[Answer, int, int, int]:
         """Return answer, score, position, session end (0 where the answer has none)."""
         room = self.room
+        enters, joins = purpose in {Purpose.CLAIM, Purpose.DIRECT}, purpose in {Purpose.CLAIM, Purpose.JOIN}
         if room.mode is Mode.OFF:
             return Answer.OFF, 0, 0, 0
         end = self.active.get(visitor, 0)
@@ -179,11 +186,11 @@ class Model:
             return Answer.CLOSED, 0, 0, 0
         score = claims.score_us if claims else 0
         if visitor in self.called:
-            if purpose is Purpose.LOOK:
+            if not enters:
                 return Answer.CALLED, score, 0, 0
             slot = room.capacity is None or self.active_count + self.reserved < room.capacity
             window = room.rate is None or self.entered < room.rate
-            if room.mode is Mode.ON and not self.recovering and slot and window:
+            if self.mode is Mode.ON and not self.recovering and slot and window:
                 del self.called[visitor]
                 self.note(1, 0)
                 return self.admit(visitor, score)
@@ -192,8 +199,11 @@ class Model:
         if visitor in self.queue:
             return self.waiting(visitor)
         believed = claims is not None and claims.epoch == self.epoch
-        forget = self.missed.pop(visitor, 0)
-        if forget > self.claim_now and believed:
+        kept = self.missed.get(visitor, 0) > self.claim_now and believed
+        if kept and purpose is Purpose.LOOK:
+            return Answer.MISSED, score, 0, 0
+        self.missed.pop(visitor, None)
+        if kept:
             return self.place(visitor, score)
         if claims is not None and believed:
             if claims.provisional or claims.generation != self.generation:
@@ -205,14 +215,14 @@ class Model:
             elif score > self.frontier_us:
                 return self.place(visitor, score)
         self.accrue()
-        if purpose is not Purpose.LOOK and room.mode is Mode.ON and not self.queue and not self.recovering:
+        if enters and self.mode is Mode.ON and not self.queue and not self.recovering:
             promised = len(self.called)
             slot = room.capacity is None or self.active_count + promised + self.reserved < room.capacity
             pace = room.rate is None or (self.entered + promised < room.rate and self.credit >= 1)
             if slot and pace:
                 self.credit -= 0 if room.rate is None else 1
                 return self.admit(visitor, 0)
-        if purpose is Purpose.DIRECT:
+        if not joins:
             return Answer.REFUSED, 0, 0, 0
         self.last_us = max(self.last_us + 1, self.now_us)
         return self.place(visitor, self.last_us)
@@ -237,7 +247,7 @@ class Model:
         self.missed = {v: end for v, end in self.missed.items() if end > self.claim_now}
         self.spent = {v: end for v, end in self.spent.items() if end > self.now_ms}
         self.accrue()
-        if self.room.mode is not Mode.PAUSED:
+        if self.mode is not Mode.PAUSED:
             absent = [v for v, deadline in self.called.items() if deadline <= self.claim_now]
             for visitor in absent:
                 del self.called[visitor]
@@ -245,7 +255,7 @@ class Model:
                     self.missed[visitor] = self.claim_now + self.room.hold_minutes * 60_000
             self.note(0, len(absent))
             self.credit += len(absent)
-        if self.room.mode is not Mode.ON or self.recovering:
+        if self.mode is not Mode.ON or self.recovering:
             return
         count = len(self.queue)
         if self.room.rate is not None:

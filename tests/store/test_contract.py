@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.store.bench import Bench, arrive, by, come_back, name, pass_of, token_of
+from tests.store.bench import START_US, Bench, arrive, by, come_back, name, pass_of, token_of
 from waitroom.domain.audit import Author, Source
 from waitroom.domain.room import Mode
 from waitroom.domain.sketch import ranks
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
+def at(now_us: int, seconds: float) -> str:
+    """The moment `seconds` after `now_us`, as settings write it."""
+    return datetime.fromtimestamp(now_us / 1_000_000 + seconds, UTC).isoformat()
+
+
 async def queue(store: RedisStore, *visitors: str) -> list[Visit]:
-    return [await arrive(store, visitor, Purpose.LOOK) for visitor in visitors]
+    return [await arrive(store, visitor, Purpose.JOIN) for visitor in visitors]
 
 
 async def test_a_newcomer_enters_at_once_while_there_is_room(bench: Bench) -> None:
@@ -149,11 +155,29 @@ async def test_a_freed_slot_is_offered_within_one_beat(bench: Bench) -> None:
     assert (await come_back(store, token_of(waiting), Purpose.LOOK)).answer is Answer.CALLED
 
 
-async def test_looking_never_uses_up_a_turn(bench: Bench) -> None:
+async def test_joining_and_looking_never_use_up_a_turn(bench: Bench) -> None:
     store = bench.gateway(capacity=1)
-    assert (await arrive(store, "ada", Purpose.LOOK)).answer is Answer.WAITING
+    place = await arrive(store, "ada", Purpose.JOIN)
+    assert place.answer is Answer.WAITING
     census = await bench.run(store, 0.2, step_seconds=0.1)
     assert (census.called, census.active) == (1, 0)
+    for purpose in (Purpose.LOOK, Purpose.JOIN):
+        assert (await come_back(store, token_of(place), purpose)).answer is Answer.CALLED
+    assert (await bench.run(store, 1)).active == 0
+
+
+async def test_looking_does_not_prolong_a_turn(bench: Bench) -> None:
+    store = bench.gateway(capacity=1, claim_seconds=10)
+    place = await arrive(store, "ada", Purpose.JOIN)
+    await bench.run(store, 4)
+    for purpose in (Purpose.LOOK, Purpose.JOIN):
+        assert (await come_back(store, token_of(place), purpose)).left_ms == 6_000
+
+
+async def test_looking_makes_no_place(bench: Bench) -> None:
+    store = bench.gateway(rate=0)
+    assert (await arrive(store, "ada", Purpose.LOOK)).answer is Answer.REFUSED
+    assert (await store.beat("sale")).waiting == 0
 
 
 async def test_a_request_that_is_no_navigation_makes_no_place(bench: Bench) -> None:
@@ -183,7 +207,7 @@ async def test_a_called_visitor_who_finds_the_room_full_stays_called(bench: Benc
     await store.configure("sale", {"capacity": 0}, expected_version=record.version, author=by("full"))
     await bench.run(store, 8)
     visit = await come_back(store, token_of(waiting))
-    assert (visit.answer, visit.claim_left_ms) == (Answer.CALLED, 10_000)
+    assert (visit.answer, visit.left_ms) == (Answer.CALLED, 10_000)
     await store.configure("sale", {"capacity": 1}, expected_version=None, author=by("room"))
     assert (await come_back(store, token_of(waiting))).answer is Answer.ADMITTED
 
@@ -216,8 +240,26 @@ class TestMissed:
         # All three were called in turn and stayed away; the first has been forgotten by now.
         assert (census.missed_total, census.missed) == (3, 2)
         await queue(store, "newcomer")
-        visit = await come_back(store, token_of(absent), Purpose.LOOK)
+        assert (await come_back(store, token_of(absent), Purpose.LOOK)).answer is Answer.REFUSED
+        visit = await come_back(store, token_of(absent), Purpose.JOIN)
         assert visit.score_us > third.score_us
+
+    async def test_who_only_looks_stays_away_and_hears_how_long_the_place_is_kept(self, bench: Bench) -> None:
+        store, (absent, *_) = await self.turn_missed(bench)
+        # Called at 0.1 s for 10 s, so missed at the beat of 11.2 s, and kept for a minute.
+        await bench.run(store, 11)
+        for after_seconds in (0, 20):
+            await bench.run(store, after_seconds)
+            visit = await come_back(store, token_of(absent), Purpose.LOOK)
+            assert (visit.answer, visit.score_us) == (Answer.MISSED, absent.score_us)
+            assert visit.left_ms == pytest.approx(60_000 - after_seconds * 1000, abs=1_000)
+        assert (await store.census("sale")).returned_total == 0
+
+    async def test_joining_brings_a_missed_turn_back_without_entering(self, bench: Bench) -> None:
+        store, (absent, *_) = await self.turn_missed(bench, capacity=2)
+        await bench.run(store, 11)
+        visit = await come_back(store, token_of(absent), Purpose.JOIN)
+        assert (visit.answer, visit.position) == (Answer.WAITING, 1)
 
     async def test_many_absent_visitors_do_not_leave_slots_idle(self, bench: Bench) -> None:
         store = bench.gateway(capacity=10, claim_seconds=5, session_seconds=3600, hold_minutes=30)
@@ -244,6 +286,39 @@ class TestModes:
         assert (await store.renew("sale", pass_of(inside))).active
         await store.configure("sale", {"mode": "on"}, expected_version=None, author=by("resume"))
         assert (await come_back(store, token_of(called))).answer is Answer.ADMITTED
+
+    async def test_before_it_opens_a_room_gives_places_and_admits_nobody(self, bench: Bench) -> None:
+        store = bench.gateway(capacity=5, opens_at=at(START_US, 60))
+        assert [visit.position for visit in [await arrive(store, "ada"), await arrive(store, "bob")]] == [1, 2]
+        census = await bench.run(store, 59.9)
+        assert (census.mode, census.waiting, census.called) == (Mode.PAUSED, 2, 0)
+
+    async def test_a_room_opens_within_a_beat_of_its_time(self, bench: Bench) -> None:
+        store = bench.gateway(capacity=5, opens_at=at(START_US, 60))
+        first = await arrive(store, "ada")
+        await bench.run(store, 60, step_seconds=0.1)
+        assert (await store.census("sale")).called == 1
+        assert (await come_back(store, token_of(first))).answer is Answer.ADMITTED
+        assert (await store.census("sale")).mode is Mode.ON
+
+    async def test_claims_stand_still_until_a_room_opens(self, bench: Bench) -> None:
+        store = bench.gateway(capacity=1, claim_seconds=10)
+        place = await arrive(store, "ada", Purpose.JOIN)
+        await bench.run(store, 4)
+        opens_at = at(bench.now_us, 30.5)
+        await store.configure("sale", {"opens_at": opens_at}, expected_version=None, author=by("later"))
+        assert (await come_back(store, token_of(place))).answer is Answer.CALLED
+        await bench.run(store, 30)
+        assert (await come_back(store, token_of(place), Purpose.LOOK)).left_ms == 10_000
+        await bench.run(store, 1)
+        assert (await come_back(store, token_of(place), Purpose.LOOK)).left_ms == 9_500
+
+    async def test_a_paused_room_stays_paused_and_an_open_one_open_whatever_the_moment(self, bench: Bench) -> None:
+        paused = bench.gateway(mode="paused", opens_at=at(START_US, 5))
+        assert (await bench.run(paused, 10)).mode is Mode.PAUSED
+        opened = bench.gateway(mode="off", opens_at=at(bench.now_us, 60))
+        await opened.seed()
+        assert (await arrive(opened, "ada")).answer is Answer.OFF
 
     async def test_closed_nobody_joins_or_enters_and_the_active_shop_on(self, bench: Bench) -> None:
         store = bench.gateway(capacity=5)

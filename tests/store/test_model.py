@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -222,11 +223,16 @@ class StoreMachine(RuleBasedStateMachine):
                 "rate": st.sampled_from([None, 0, 6, 60, 120]),
                 "capacity": st.sampled_from([None, 0, 1, 3]),
                 "mode": st.sampled_from(["on", "on", "on", "on", "paused", "paused", "closed", "off"]),
+                "opens_at": st.sampled_from([-1_000, 50, 950, 1_999, 5_000]),
             },
         )
     )
     def configure(self, changes: dict[str, Any]) -> None:
+        """`opens_at` is given in ms from now."""
         self.requests += 1
+        if "opens_at" in changes:
+            seconds = self.bench.now_us / 1_000_000 + changes["opens_at"] / 1_000
+            changes = changes | {"opens_at": datetime.fromtimestamp(seconds, UTC).isoformat()}
         self.run(self.stores[0].configure("sale", changes, expected_version=None, author=by(f"r{self.requests}")))
         before = self.model.room
         self.model.configure(Room(name="sale", **self.settings).changed(changes))
@@ -341,7 +347,11 @@ def walk(machine: StoreMachine, chance: random.Random, steps: int) -> None:
                     "mode": chance.choice(["on", "on", "on", "paused", "closed", "off"]),
                     "capacity": chance.choice([None, 0, 1, 3]),
                 }
-                machine.configure(changes if chance.random() < 0.5 else {"rate": chance.choice([0, 6, 60, 600])})
+                others: list[dict[str, Any]] = [
+                    {"rate": chance.choice([0, 6, 60, 600])},
+                    {"opens_at": chance.choice([-1_000, 50, 999, 5_000])},
+                ]
+                machine.configure(chance.choice([changes, changes, *others]))
                 machine.beat_on(1_000, 3)
                 machine.configure({})
             case "gateway" if len(machine.stores) < 3:

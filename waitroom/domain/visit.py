@@ -50,12 +50,14 @@ class Answer(StrEnum):
     """Has a place in the queue."""
     CALLED = "called"
     """It is their turn; they may enter, or a slot will be theirs in a moment."""
+    MISSED = "missed"
+    """They were called and did not come; the place at the front is kept for whoever comes back in time."""
     CLOSED = "closed"
     """The room is closed: nobody joins or enters."""
     OFF = "off"
     """The room is off: everyone passes and no cookie is set."""
     REFUSED = "refused"
-    """Nobody was placed because the caller asked not to be, and there is no room right now."""
+    """Nobody was placed, because the caller asked not to be: nobody entered either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class Visit:
     """1 is next; 0 when not waiting."""
     session_end_ms: int = 0
     """For `admitted`: until when a pass may say the session lasts."""
-    claim_left_ms: int = 0
-    """For `called`: how long the slot is held."""
+    left_ms: int = 0
+    """For `called`: how long the slot is held. For `missed`: how long the place is kept."""
     provisional: bool = False
     """True when the store was away and the gateway answered alone."""
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-from waitroom.domain.admission import limiting
 from waitroom.domain.claims import QUEUE_TOKEN_SECONDS, PassClaims, QueueClaims
 from waitroom.domain.estimate import wait_range
 from waitroom.domain.polling import SHORTEST_SECONDS, poll_seconds
@@ -21,7 +20,7 @@ from waitroom.domain.visit import Answer, Visit
 from waitroom.errors import StoreUnavailable, TokenRejected
 from waitroom.store.base import Purpose
 
-from .document import opens_ms_of, view_of
+from .standing import Standing, position_of, standing_of, state_of
 from .visitor import (
     PASS,
     QUEUE,
@@ -69,48 +68,6 @@ class Proofs:
     """Kinds of which a cookie came, valid or not."""
     rejected: frozenset[str] = frozenset()
     """Kinds of which no cookie that came was valid."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a visitor may know of their place; the JSON of `me`, and what the page shows."""
-
-    room: str
-    state: str
-    """new, waiting, called, missed, active, closed, off or reconnecting."""
-    view: str
-    """Which page that is: the state; before, paused or recovering while waiting; why it is closed."""
-    mode: str
-    reason: str
-    """What keeps the next visitor out, as `domain.admission.Limit` says it; "" when that is not known."""
-    position: int
-    """1 is next; 0 when not waiting or not known."""
-    ahead: int
-    behind: int | None
-    """How many came later and wait; None when that is not known."""
-    wait: dict[str, int | None] | None
-    """low_minutes and high_minutes (None: open), or None when nobody can say."""
-    admitted_last_minute: int
-    poll_after_seconds: int
-    claim_seconds_left: int
-    called_ms: int
-    """When a missed turn came; 0 when none was missed or that is not known."""
-    hold_seconds_left: int
-    """How long the place of a missed turn is kept."""
-    recovering: bool
-    generation: str
-    score_us: int
-    opens_ms: int | None
-    """When the room opens, while that is to come."""
-    messages: list[dict[str, Any]]
-    """What the shop says, newest first: id, at_ms, text by language."""
-    short_code: str
-    """What a visitor quotes to customer service; "" without a place."""
-    now_ms: int
-    """The store's time."""
-
-    def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Desk:
@@ -209,13 +166,17 @@ class Desk:
         score_us, session_end_ms = 0, 0
         if room.mode is Mode.CLOSED:
             answer = Answer.CLOSED
-        elif room.on_store_loss == "admit" and room.mode is Mode.ON and purpose is not Purpose.LOOK:
+        elif (
+            room.on_store_loss == "admit"
+            and room.mode_at(now_ms) is Mode.ON
+            and purpose in {Purpose.CLAIM, Purpose.DIRECT}
+        ):
             answer = Answer.ADMITTED
             session_end_ms = now_ms + room.session_seconds * 1000
             self.metrics.provisional(room.name)
         elif proofs.queue is not None:
             answer, score_us = Answer.WAITING, proofs.queue.score_us
-        elif purpose is Purpose.DIRECT:
+        elif purpose in {Purpose.DIRECT, Purpose.LOOK}:
             answer = Answer.REFUSED
         else:
             answer = Answer.WAITING
@@ -302,7 +263,7 @@ class Desk:
         """Return the claims of the place that `visit` tells of."""
         if visit.provisional and proofs.queue is not None:
             return proofs.queue
-        if visit.answer not in {Answer.WAITING, Answer.CALLED} or not visit.score_us:
+        if visit.answer not in {Answer.WAITING, Answer.CALLED, Answer.MISSED} or not visit.score_us:
             return None
         return QueueClaims(
             proofs.room, visit.visitor, visit.score_us, visit.epoch, visit.generation, provisional=visit.provisional
@@ -355,44 +316,22 @@ class Desk:
     def _no_cookie(self, kind: str, proofs: Proofs) -> Header:
         return self._cookie(kind, proofs, "", 0)
 
-    def standing(self, record: RoomRecord, visit: Visit | None, *, active: bool = False) -> Standing:
+    def standing(self, record: RoomRecord, visit: Visit | None, *, active: bool = False, visitor: str = "") -> Standing:
         """Return what a visitor may know. Without a visit: of somebody unknown, or of a pass holder (`active`)."""
         room = record.room
-        census = self.store.last_census(room.name)
-        recovering = census is not None and census.recovering_ms > 0
+        now_ms = self.store.now_ms() if visit is None else visit.now_ms
         outlook = self.documents.outlook(room.name)
-        state = "active" if active else _state(visit)
-        position = visit.position if visit is not None and state == "waiting" else 0
-        waited = None if outlook is None else wait_range(position, outlook.waits)
-        now_ms = self.store.now_ms()
-        opens_ms = opens_ms_of(room, now_ms)
-        view = state
-        if state == "closed":
-            view = room.closed_as
-        elif state == "waiting":
-            view = view_of(room, now_ms, recovering=recovering)
-        return Standing(
-            room=room.name,
-            state=state,
-            view=view,
-            mode=room.mode.value,
-            reason="" if census is None else limiting(room, census).value,
-            position=position,
-            ahead=max(0, position - 1),
-            behind=max(0, census.waiting - position) if census is not None and position else None,
-            wait=None if waited is None else {"low_minutes": waited[0], "high_minutes": waited[1]},
-            admitted_last_minute=0 if census is None else census.entries,
-            poll_after_seconds=_poll_after_seconds(state, position, outlook),
-            claim_seconds_left=0 if visit is None else visit.claim_left_ms // 1000,
-            called_ms=0,
-            hold_seconds_left=0,
-            recovering=recovering,
-            generation=visit.generation if visit is not None else "",
-            score_us=visit.score_us if visit is not None and state != "active" else 0,
-            opens_ms=opens_ms,
-            messages=[message.as_json() for message in record.messages_at(now_ms)],
-            short_code="",
+        state = state_of(room, visit, active=active)
+        position = position_of(state, visit)
+        return standing_of(
+            record,
+            state,
+            visit,
+            self.store.last_census(room.name),
             now_ms=now_ms,
+            visitor=visitor if visit is None or state == "new" else visit.visitor,
+            wait=None if outlook is None else wait_range(position, outlook.waits),
+            poll_after_seconds=_poll_after_seconds(state, position, outlook),
         )
 
 
@@ -403,17 +342,3 @@ def _poll_after_seconds(state: str, position: int, outlook: Outlook | None) -> i
     if outlook is None or state not in {"waiting", "called"}:
         return UNKNOWN_SECONDS
     return ceil(poll_seconds(position, outlook.polls) if state == "waiting" else SHORTEST_SECONDS)
-
-
-def _state(visit: Visit | None) -> str:
-    if visit is None:
-        return "new"
-    match visit.answer:
-        case Answer.ADMITTED:
-            return "active"
-        case Answer.REFUSED:
-            return "reconnecting" if visit.provisional else "new"
-        case Answer.WAITING if visit.provisional:
-            return "reconnecting"
-        case _:
-            return visit.answer.value

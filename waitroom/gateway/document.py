@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from waitroom.domain.admission import limiting
 from waitroom.domain.estimate import estimate
 from waitroom.domain.polling import SPREAD_SECONDS, near, polls
-from waitroom.domain.room import Mode
 from waitroom.domain.sketch import sketch
+from waitroom.domain.view import opens_ms_of, room_view
 from waitroom.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -46,22 +46,6 @@ class Outlook:
     near: int
 
 
-def view_of(room: Room, now_ms: int, *, recovering: bool) -> str:
-    """Return which page a waiting visitor sees."""
-    if room.mode is Mode.CLOSED:
-        return room.closed_as
-    if room.mode is not Mode.ON:
-        return room.mode.value
-    if recovering:
-        return "recovering"
-    return "waiting" if opens_ms_of(room, now_ms) is None else "before"
-
-
-def opens_ms_of(room: Room, now_ms: int) -> int | None:
-    """Return when the room opens, while that is still to come."""
-    return room.opens_ms if room.opens_ms is not None and room.opens_ms > now_ms else None
-
-
 def outlook_of(room: Room, snapshot: Snapshot) -> Outlook:
     """Return the tables for `room`."""
     census = snapshot.census
@@ -88,7 +72,7 @@ def document_of(
         "made_ms": census.now_ms,
         "age_seconds": age_seconds or 0,
         "mode": census.mode.value,
-        "view": "reconnecting" if away else view_of(room, census.now_ms, recovering=census.recovering_ms > 0),
+        "view": "reconnecting" if away else room_view(room, census.now_ms, recovering=census.recovering_ms > 0),
         "reason": "store" if away else limiting(room, census).value,
         "opens_ms": opens_ms_of(room, census.now_ms),
         "message": messages[0] if messages else None,

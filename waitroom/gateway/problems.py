@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from .desk import Standing
+    from .standing import Standing
     from .visitor import Header
 
 PROBLEM_TITLES: Final = {

@@ -16,6 +16,7 @@ from .problems import json_body, plain_problem
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from waitroom.domain.claims import PassClaims
     from waitroom.store.base import RoomRecord
 
     from .desk import Desk, Proofs
@@ -31,7 +32,7 @@ class QueueEndpoints:
         self._desk = desk
 
     async def me(self, request: Request) -> Response:
-        """Say where the visitor stands. Never lets in; who brings no token hears `new` and gets no place."""
+        """Say where the visitor stands, and change nothing: nobody is let in, placed or brought back."""
         record = self._record(request)
         if record is None:
             return unknown_room()
@@ -40,11 +41,11 @@ class QueueEndpoints:
             if proofs.pass_ is None:
                 return self._unplaced(record)
             if proofs.pass_.fresh(self._desk.store.now_ms(), record.room.refresh_seconds * 1000):
-                return self._active(record)
-        return await self._look(record, proofs)
+                return self._active(record, proofs.pass_)
+        return await self._ask(record, proofs, Purpose.LOOK)
 
     async def join(self, request: Request) -> Response:
-        """Give a place, or say where the visitor stands already. The token is in the answer."""
+        """Give a place with its token, or say where the visitor stands already. A missed turn comes back."""
         record = self._record(request)
         if record is None:
             return unknown_room()
@@ -56,8 +57,8 @@ class QueueEndpoints:
         if proofs.pass_ is not None and proofs.pass_.fresh(
             self._desk.store.now_ms(), record.room.refresh_seconds * 1000
         ):
-            return self._active(record)
-        return await self._look(record, proofs, with_token=True)
+            return self._active(record, proofs.pass_)
+        return await self._ask(record, proofs, Purpose.JOIN)
 
     async def leave(self, request: Request) -> Response:
         """Give up the place or the session."""
@@ -97,20 +98,17 @@ class QueueEndpoints:
         return self._desk.find_place(asked, self._desk.find_pass(asked, record.room.name, scheme))
 
     def _unplaced(self, record: RoomRecord) -> Response:
-        standing = self._desk.standing(record, None).as_json()
-        if record.room.mode in {Mode.OFF, Mode.CLOSED}:
-            mode = record.room.mode
-            standing |= {"state": mode.value, "view": record.room.closed_as if mode is Mode.CLOSED else mode.value}
-        return answer(200, *json_body(standing))
+        return answer(200, *json_body(self._desk.standing(record, None).as_json()))
 
-    def _active(self, record: RoomRecord) -> Response:
-        return answer(200, *json_body(self._desk.standing(record, None, active=True).as_json()))
+    def _active(self, record: RoomRecord, claims: PassClaims) -> Response:
+        standing = self._desk.standing(record, None, active=True, visitor=claims.visitor)
+        return answer(200, *json_body(standing.as_json()))
 
-    async def _look(self, record: RoomRecord, proofs: Proofs, *, with_token: bool = False) -> Response:
-        visit = await self._desk.enter(record, proofs, Purpose.LOOK)
+    async def _ask(self, record: RoomRecord, proofs: Proofs, purpose: Purpose) -> Response:
+        visit = await self._desk.enter(record, proofs, purpose)
         document: dict[str, Any] = self._desk.standing(record, visit).as_json()
         place = self._desk.place_of(visit, proofs)
-        if with_token and place is not None:
+        if purpose is Purpose.JOIN and place is not None:
             document["token"] = self._desk.tokens.sign_queue(place)
         body, headers = json_body(document)
         return answer(200, body, headers + self._desk.place_headers(visit, proofs))

@@ -26,8 +26,10 @@ class Purpose(StrEnum):
     """A navigation, or any request that carries a token: enter if it may, otherwise have a place."""
     DIRECT = "direct"
     """A request without a token that is no navigation: enter if it may; never make a place."""
+    JOIN = "join"
+    """Have a place and hear where it stands; never enter, so a turn is not used up. A missed turn comes back."""
     LOOK = "look"
-    """A poll or a join: have a place and hear where it stands; never enter, so a turn is not used up."""
+    """A poll: hear where the place stands. Never enter, make no place, bring no missed turn back."""
 
 
 @dataclass(frozen=True, slots=True)

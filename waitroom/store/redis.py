@@ -88,6 +88,7 @@ def limits(room: Room) -> list[str | int]:
         "refresh_ms", room.refresh_seconds * 1000,
         "claim_ms", room.claim_seconds * 1000,
         "hold_ms", room.hold_minutes * 60_000,
+        "opens_ms", number(room.opens_ms),
     ]  # fmt: skip
 
 
@@ -157,7 +158,7 @@ class RedisStore:
         if claims is not None:
             token = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
         reply = await self._run("enter", room, visitor, purpose.value, *token, _new_generation(), *memory.arguments())
-        answer, now_ms, version, generation, epoch, score, position, end, claim_left, active, entries = reply
+        answer, now_ms, version, generation, epoch, score, position, end, left, active, entries = reply
         self._heard(memory, now_ms, generation.decode(), active, entries)
         await self._follow_version(room, int(version))
         return Visit(
@@ -169,7 +170,7 @@ class RedisStore:
             score_us=int(score),
             position=int(position),
             session_end_ms=int(end),
-            claim_left_ms=int(claim_left),
+            left_ms=int(left),
         )
 
     async def beat(self, room: str) -> Census:

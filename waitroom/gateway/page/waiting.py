@@ -13,7 +13,7 @@ from waitroom.static_files import static_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..desk import Standing
+    from ..standing import Standing
     from ..visitor import Header
 
 ENGLISH: Final[dict[str, str]] = {

@@ -2,12 +2,12 @@
 -- repeatable: whoever is known keeps their state.
 --
 -- KEYS    config state queue called missed active entries spent journal
--- ARGV    1 now_us or ''   2 visitor   3 purpose: claim | direct | look
+-- ARGV    1 now_us or ''   2 visitor   3 purpose: claim | direct | join | look
 --         4 score_us or ''   5 epoch and 6 generation of the queue token   7 '1' when it is provisional
 --         8 generation for a memory that begins now
 --         9-12 what the caller remembers: generation, heard_ms, active, entries
--- Returns answer, now_ms, version, generation, epoch, score_us, position, session_end_ms, claim_left_ms, active, entries
---         or 'unconfigured'
+-- Returns answer, now_ms, version, generation, epoch, score_us, position, session_end_ms, left_ms, active, entries
+--         or 'unconfigured'. left_ms: until the claim deadline of a called visitor, until a missed one's place is forgotten
 -- include now
 -- include load
 -- include save
@@ -21,6 +21,7 @@ local active_key, entries_key, spent_key, journal_key = KEYS[6], KEYS[7], KEYS[8
 local visitor, purpose = ARGV[2], ARGV[3]
 local token_us, token_epoch, token_generation = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local token_provisional = ARGV[7] == '1'
+local may_enter, may_join = purpose == 'claim' or purpose == 'direct', purpose == 'claim' or purpose == 'join'
 
 local time_us = now_us(ARGV[1])
 local now_ms = math.floor(time_us / 1000)
@@ -33,10 +34,10 @@ recover(entries_key, room, now_ms, ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11
 
 local active_count
 
-local function answer(word, score, position, session_end, claim_left)
+local function answer(word, score, position, session_end, left)
   save(state_key, room, totals)
   return { word, whole(now_ms), room.version, room.generation, room.epoch, whole(score or 0), position or 0,
-    whole((session_end or 0) + (session_end and room.stopped_ms or 0)), whole(claim_left or 0), active_count, room.entries }
+    whole((session_end or 0) + (session_end and room.stopped_ms or 0)), whole(left or 0), active_count, room.entries }
 end
 
 local function count_active()
@@ -86,7 +87,7 @@ if claim_deadline > 0 then
   local free = room.mode == 'on' and recovering_ms(room, now_ms) == 0
     and (not room.capacity or active_count + reserved(room) < room.capacity)
     and (not room.rate or room.entries < room.rate)
-  if purpose ~= 'look' then
+  if may_enter then
     if free then
       redis.call('ZREM', called_key, visitor)
       note_claims(room, 1, 0)
@@ -104,11 +105,16 @@ if waiting_score then
   return waiting(tonumber(waiting_score))
 end
 
--- Known: missed their turn and came back in time, to the front by the old score.
+-- Known: missed their turn. Who comes back in time gets to the front by the old score; who only looks has not come back,
+-- or a page that is left open would be called over and over.
 local forget_ms = tonumber(redis.call('ZSCORE', missed_key, visitor) or '0')
 if forget_ms > 0 then
+  local kept = forget_ms > room.claim_now_ms and token_us and token_epoch == room.epoch
+  if kept and purpose == 'look' then
+    return answer('missed', token_us, 0, nil, forget_ms - room.claim_now_ms)
+  end
   redis.call('ZREM', missed_key, visitor)
-  if forget_ms > room.claim_now_ms and token_us and token_epoch == room.epoch then
+  if kept then
     return place(token_us, 'returned', 'returned')
   end
 end
@@ -132,7 +138,7 @@ end
 -- visitors.
 local waiting_count = redis.call('ZCARD', queue_key)
 accrue(room, now_ms, waiting_count)
-if purpose ~= 'look' and room.mode == 'on' and waiting_count == 0 and recovering_ms(room, now_ms) == 0 then
+if may_enter and room.mode == 'on' and waiting_count == 0 and recovering_ms(room, now_ms) == 0 then
   local promised = redis.call('ZCARD', called_key)
   if (not room.capacity or active_count + promised + reserved(room) < room.capacity)
     and (not room.rate or (room.entries + promised < room.rate and room.credit >= 1)) then
@@ -142,7 +148,7 @@ if purpose ~= 'look' and room.mode == 'on' and waiting_count == 0 and recovering
     return admit(0)
   end
 end
-if purpose == 'direct' then
+if not may_join then
   return answer('refused')
 end
 room.last_us = math.max(room.last_us + 1, time_us)

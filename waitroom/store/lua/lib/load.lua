@@ -5,12 +5,13 @@
 --
 -- The clocks move here: a silence longer than STOP_MS means that no gateway reached the store, so nobody could
 -- renew or claim, and the session clock stood still; while the room is paused the claim clock stands still. When the
--- store's wall clock is set back, the session clock goes on from where it was.
+-- store's wall clock is set back, the session clock goes on from where it was. Before opens_ms a room stands as if it
+-- were paused.
 local STOP_MS, STOP_LIMIT_MS = 2000, 3600000
 
 local function load(config_key, state_key, now_ms, new_generation)
   local c = redis.call('HMGET', config_key, 'version', 'epoch', 'mode', 'rate', 'capacity', 'burst', 'session_ms',
-    'sliding', 'refresh_ms', 'claim_ms', 'hold_ms')
+    'sliding', 'refresh_ms', 'claim_ms', 'hold_ms', 'opens_ms')
   if not c[1] then
     return nil
   end
@@ -43,6 +44,7 @@ local function load(config_key, state_key, now_ms, new_generation)
     room.recover_until_ms = room.recover_until_ms - back_ms
     room.clock_ms = now_ms
   end
+  local opens_ms = tonumber(c[12]) or 0
   local silence_ms = math.max(0, now_ms - room.clock_ms)
   if silence_ms > STOP_MS then
     if silence_ms <= STOP_LIMIT_MS then
@@ -50,6 +52,11 @@ local function load(config_key, state_key, now_ms, new_generation)
     end
   elseif room.mode == 'paused' then
     room.paused_ms = room.paused_ms + silence_ms
+  elseif room.mode == 'on' and opens_ms > room.clock_ms then
+    room.paused_ms = room.paused_ms + math.min(silence_ms, opens_ms - room.clock_ms)
+  end
+  if room.mode == 'on' and now_ms < opens_ms then
+    room.mode = 'paused'
   end
   room.clock_ms = math.max(room.clock_ms, now_ms)
   room.session_now_ms = now_ms - room.stopped_ms
