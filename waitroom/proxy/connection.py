@@ -25,13 +25,13 @@ import httptools
 from waitroom.errors import BackendError, BackendTimeout
 from waitroom.proxy.failures import BadAnswer, Vanished
 from waitroom.proxy.headers import HOP_BY_HOP, Header, connection_tokens, without_listed
-from waitroom.read_buffer import READ_BUFFER, READ_BYTES
+from waitroom.read_buffer import NEXT_READ_BUFFER, NEXT_READ_BYTES, READ_BUFFER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEAD_LIMIT_BYTES = 64 * 1024
-BODY_HIGH_WATER_BYTES = READ_BYTES // 2
+BODY_HIGH_WATER_BYTES = NEXT_READ_BYTES // 2
 
 _KEEP_ALIVE = [b"keep-alive"]
 _LOOKED_AT = HOP_BY_HOP | {b"content-length"}
@@ -162,7 +162,7 @@ class BackendConnection(asyncio.BufferedProtocol):
         return self._waiter
 
     def take(self) -> bytes:
-        """All of the body that has arrived and was not taken yet."""
+        """All of the body that has arrived and was not taken yet. It does not make reading go on: `wait` does."""
         chunks = self._chunks
         if not chunks:
             return b""
@@ -276,7 +276,7 @@ class BackendConnection(asyncio.BufferedProtocol):
             self.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return READ_BUFFER
+        return NEXT_READ_BUFFER if self.head_done else READ_BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
         data = READ_BUFFER[:nbytes]
@@ -291,10 +291,10 @@ class BackendConnection(asyncio.BufferedProtocol):
             self._keep(bytes(data))
         else:
             self._parse(data)
-        if self._buffered_bytes >= BODY_HIGH_WATER_BYTES and (self.switched or not self.complete):
-            self.pause_reading()
         if self.head_done or self.continued or self.failure is not None:
             self._wake()
+        if self._buffered_bytes >= BODY_HIGH_WATER_BYTES and (self.switched or not self.complete):
+            self.pause_reading()
 
     def eof_received(self) -> bool | None:
         return None
