@@ -23,6 +23,7 @@ from .logo import read_logo
 from .mistakes import allowed, details, did_you_mean, field_at, in_words, is_list, is_moment, is_number, is_table, shown
 from .settings import FLAGS, LIMIT_FLAGS, ROWS, SECRETS, SECTIONS, Resolved, Settings, flag_text
 from .toml_lines import Spot, line_numbers
+from .words import overrides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -269,6 +270,7 @@ def _check_shapes(draft: _Draft) -> None:
             if isinstance(value, list) and all(isinstance(room, dict) for room in value):
                 for index, room in enumerate(value):
                     _check_fields(draft, ("rooms", index), room, Room)
+                    _check_language(draft, ("rooms", index), room)
             else:
                 draft.drop(("rooms",), "is not a list of rooms", "begin each room with [[rooms]], in double brackets")
         else:
@@ -307,6 +309,18 @@ def _check_list(draft: _Draft, spot: Spot, value: Any) -> None:
             draft.mistake((*spot, index), f"cannot be {given}", "text, in quotes")
             draft.judged.add((*spot, index))
             value[index] = ""  # so that the entries after it keep their numbers
+
+
+def _check_language(draft: _Draft, around: Spot, room: dict[str, Any]) -> None:
+    """Check what a room's page says against what the page knows."""
+    tag, words = room.get("language"), room.get("words")
+    if isinstance(tag, str) and (instead := overrides.wrong_language(tag)):
+        draft.drop((*around, "language"), f"the page does not speak {shown(tag)}", instead)
+    if isinstance(words, dict) and (wrong := list(overrides.mistakes(words))):
+        for spot, what, allow in wrong:
+            draft.mistake((*around, "words", *spot), what, allow)
+        draft.judged.add((*around, "words"))
+        del room["words"]
 
 
 def _is_secret(spot: Spot) -> bool:

@@ -37,6 +37,8 @@ TRUSTED = TrustedProxies([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_netwo
         (b"__Host-waitroom-queue-r=x;a=1;", [b"__Host-waitroom-queue-r=x"], b"a=1"),
         (b"__host-WAITROOM-queue-r=x; a=1", [b"__host-WAITROOM-queue-r=x"], b"a=1"),
         (b"WAITROOM-PASS-r=x; a=1", [b"WAITROOM-PASS-r=x"], b"a=1"),
+        (b"a=1; waitroom-lang=he.fr", [b"waitroom-lang=he.fr"], b"a=1"),
+        (b"waitroom-language=he", [], b"waitroom-language=he"),
         (b"waitroom-theme=dark", [], b"waitroom-theme=dark"),
         (b"a=waitroom-pass-r=x", [], b"a=waitroom-pass-r=x"),
         (b"\xff=1; waitroom-pass-r=\xff", [b"waitroom-pass-r=\xff"], b"\xff=1"),

@@ -163,7 +163,7 @@ class Room(BaseModel):
         default="en", description="The page's language for visitors whose own is not there."
     )
     words: Words = Field(
-        default={}, description="Words of the page in place of its own, by language and key (see page.md)."
+        default={}, description="Words of the page in place of its own, by language and key (see languages.md)."
     )
     shop_name: str = Field(default="", max_length=80, description="The shop's name, as the page says it.")
     logo: str = Field(default="", description="File with the shop's logo: SVG, PNG or WebP, at most 8 kB.")

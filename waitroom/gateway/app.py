@@ -17,6 +17,7 @@ from waitroom.domain.routing import Router
 from .desk import Desk
 from .gate import Gate
 from .health import Health
+from .language import LanguageChoice
 from .page.waiting import WaitingPage
 from .problems import plain_problem
 from .queue import QueueEndpoints, answer
@@ -60,15 +61,16 @@ def build_gate(
     """Return the gate in front of `site`. After a reload, build another and let it take the place of the old one."""
     desk = Desk(settings.gateway, store, documents, tokens, metrics, log, new_visitor)
     rooms = [room.name for room in settings.rooms]
-    own = own_routes(settings.gateway.prefix, QueueEndpoints(desk), Health(store, rooms))
+    own = own_routes(settings.gateway.prefix, QueueEndpoints(desk), LanguageChoice(desk), Health(store, rooms))
     return Gate(desk, Router(settings.rooms), WaitingPage(new_nonce), site=site, own=own)
 
 
-def own_routes(prefix: str, queue: QueueEndpoints, health: Health) -> Starlette:
+def own_routes(prefix: str, queue: QueueEndpoints, language: LanguageChoice, health: Health) -> Starlette:
     """Return the app of everything under `prefix`; what it does not know is 404 and never proxied."""
     routes = [
         Route(f"{prefix}/livez", health.live),
         Route(f"{prefix}/readyz", health.ready),
+        Route(f"{prefix}/language", language.choose),
         Route(f"{prefix}/{{room}}/me", queue.me),
         Route(f"{prefix}/{{room}}/join", queue.join, methods=["POST"]),
         Route(f"{prefix}/{{room}}/leave", queue.leave, methods=["POST"]),

@@ -33,6 +33,7 @@ _LONGEST_REMEMBERED_BYTES: Final = 1_024
 """Of Cookie headers: a visitor's is the same for each request."""
 _OWN: Final = b"waitroom-"
 _OWN_SECURE: Final = b"__host-waitroom-"
+_OWN_COOKIES: Final = (_OWN + b"queue-", _OWN + b"pass-", _OWN + b"lang=", _OWN_SECURE)
 _FORWARDING: Final = frozenset({
     b"forwarded", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"true-client-ip",
     b"cf-connecting-ip", b"fastly-client-ip", b"x-rewrite-url", b"x-host", b"x-http-host-override", b"x-scheme",
@@ -109,7 +110,7 @@ def read_headers(headers: Iterable[Header], *, trusted: bool) -> Asked:
 
 def is_own_cookie(pair: bytes) -> bool:
     """Whether `name=value` is a cookie of ours, whatever its letter case: some backends ignore it."""
-    return pair[:25].lower().startswith((_OWN + b"queue-", _OWN + b"pass-", _OWN_SECURE))
+    return pair[:25].lower().startswith(_OWN_COOKIES)
 
 
 def sort_cookies(cookies: bytes) -> tuple[bytes, tuple[bytes, ...]]:
