@@ -45,7 +45,7 @@ ARROWS = {
         "domain tokens store.base metrics logs errors settings static_files words logo read_buffer", STORE
     ),
     "admin": arrow("domain tokens store.base metrics logs errors settings", STORE),
-    "settings": arrow("domain errors", f"{WEB} {STORE}"),
+    "settings": arrow("domain errors store.url", f"{WEB} {STORE}"),
     "mistakes": arrow("domain errors settings", f"{WEB} {STORE}"),
     "toml_lines": arrow("", f"{WEB} {STORE}"),
     "configuration": arrow("domain errors settings mistakes toml_lines words logo", f"{WEB} {STORE}"),

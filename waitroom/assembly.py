@@ -186,7 +186,13 @@ async def _retire(proxy: Proxy, seconds: float) -> None:
 
 def build_gateway(settings: Settings, metrics: Metrics) -> Gateway:
     """Return a gateway process of resolved `settings`: keys given, store a URL. Call it in the event loop."""
-    store = open_store(settings.store.url, settings.rooms, deadline_ms=settings.store.deadline_ms, observer=metrics)
+    store = open_store(
+        settings.store.url,
+        settings.rooms,
+        deadline_ms=settings.store.deadline_ms,
+        replicas=settings.store.replicas_acknowledge,
+        observer=metrics,
+    )
     return Gateway(settings, metrics, store)
 
 
@@ -227,6 +233,10 @@ class Admin:
 def build_admin(settings: Settings, metrics: Metrics) -> Admin:
     """Return the admin listener of resolved `settings`: token given, store a URL."""
     store = open_operator_store(
-        settings.store.url, settings.rooms, deadline_ms=max(1_000, settings.store.deadline_ms), observer=metrics
+        settings.store.url,
+        settings.rooms,
+        deadline_ms=max(1_000, settings.store.deadline_ms),
+        replicas=settings.store.replicas_acknowledge,
+        observer=metrics,
     )
     return Admin(settings, metrics, store)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RESTART_ONLY: Final = (
     "data",
-    "store.url", "store.deadline_ms",
+    "store.url", "store.deadline_ms", "store.replicas_acknowledge",
     "admin.host", "admin.port",
     "gateway.host", "gateway.port", "gateway.workers", "gateway.drain_seconds", "gateway.keep_alive_seconds",
     "gateway.header_seconds", "gateway.body_rate_bytes_per_second", "gateway.body_grace_seconds",

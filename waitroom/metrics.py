@@ -153,6 +153,11 @@ class Metrics:
             buckets=_STORE_SECONDS,
             registry=own,
         )
+        self._store_connections = Counter(
+            "waitroom_store_connections_total",
+            "Connections opened to the store; it grows when connections are lost.",
+            registry=own,
+        )
         self._breaker_open = Gauge(
             "waitroom_store_breaker_open",
             "Processes whose breaker to the store is open.",
@@ -262,6 +267,9 @@ class Metrics:
         if tally is None:
             tally = self._pending_calls[verb, outcome] = _Tally(_STORE_SECONDS)
         tally.observe(seconds)
+
+    def store_connecting(self) -> None:
+        self._store_connections.inc()
 
     def breaker(self, *, opened: bool) -> None:
         self._breaker_open.set(1 if opened else 0)

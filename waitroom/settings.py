@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, IPvAnyNetwork, SecretStr
 
 from .domain.room import Room
+from .store.url import read as read_store_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,22 +44,8 @@ def check_backend(url: str) -> str:
 
 def check_store_url(url: str) -> str:
     """Return `url` when it names a store that Waitroom can use. The message never repeats a password."""
-    if url == "embedded":
-        return url
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("the store's URL cannot be read: its port is no number, or a bracket is missing") from None
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError(f"a store is 'embedded', 'redis://', 'rediss://' or 'unix://', not '{parts.scheme or 'text'}'")
-    if parts.scheme == "unix":
-        if not parts.path.startswith("/"):
-            raise ValueError("a store on a socket is 'unix:///path/to/socket', with an absolute path")
-    elif not parts.hostname or port == 0:
-        raise ValueError(f"the store's URL names no host and port: '{parts.scheme}://host:6379/0'")
-    elif parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-        raise ValueError(f"after the store's host stands the number of its database: '{parts.scheme}://host:6379/0'")
+    if url != "embedded":
+        read_store_url(url)
     return url
 
 
@@ -131,9 +118,15 @@ class StoreSettings(_Section):
 
     url: Annotated[str, AfterValidator(check_store_url)] = Field(
         default="embedded",
-        description="`embedded` (a Valkey of our own in the data directory), `redis://`, `rediss://` or `unix://`.",
+        description="`embedded` (a Valkey of our own in the data directory), or where the store is; see below.",
     )
     deadline_ms: int = Field(default=250, ge=10, le=10_000, description="Longest wait for an answer of the store.")
+    replicas_acknowledge: int | None = Field(
+        default=None,
+        ge=0,
+        le=16,
+        description="Replicas that must have a change before it is answered; by default 1 with sentinels or a cluster.",
+    )
 
 
 class AdminSettings(_Section):

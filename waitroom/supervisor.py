@@ -258,7 +258,12 @@ class Supervisor:
         settings = self._effective
         clock = asyncio.get_running_loop().time
         say_at = 0.0
-        store = open_store(settings.store.url, settings.rooms, deadline_ms=max(1_000, settings.store.deadline_ms))
+        store = open_store(
+            settings.store.url,
+            settings.rooms,
+            deadline_ms=max(1_000, settings.store.deadline_ms),
+            replicas=settings.store.replicas_acknowledge,
+        )
         try:
             while True:
                 try:

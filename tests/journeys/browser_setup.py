@@ -1,5 +1,5 @@
 """Finds what the tests need beside Python, or installs it: a browser (Debian's Chromium as root, else Playwright's own) and, as
-root on Debian, the nginx that the proxy is compared with.
+root on Debian, the nginx that the proxy is compared with, a Redis as a second make of store, and openssl for certificates.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+BESIDE = {"nginx": "nginx", "redis-server": "redis-server", "openssl": "openssl"}
+"""Debian's packages, and the program that each brings."""
 MISSING = """\
 No browser for the journeys. Install one of:
   as root on Debian or Ubuntu:   apt-get install chromium
@@ -58,7 +60,8 @@ def install(*packages: str) -> None:
 def main() -> int:
     needs_browser = system_browser() is None and playwright_browser() is None
     if is_debian_root():
-        missing = ["chromium"] * needs_browser + ["nginx"] * (shutil.which("nginx", path=SYSTEM_PATH) is None)
+        missing = ["chromium"] * needs_browser
+        missing += [package for package, program in BESIDE.items() if shutil.which(program, path=SYSTEM_PATH) is None]
         if missing:
             install(*missing)
     elif needs_browser:

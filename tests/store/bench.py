@@ -19,10 +19,14 @@ START_US = 1_800_000_000_000_000
 
 
 class Bench:
-    """One store's memory, any number of gateways on it, and the store's clock."""
+    """One store's memory, any number of gateways on it, and the store's clock.
 
-    def __init__(self, client: Client) -> None:
+    `admin` may do everything on the same store; by default gateways' own client does.
+    """
+
+    def __init__(self, client: Client, admin: Client | None = None) -> None:
         self.client = client
+        self.admin = admin or client
         self.now_us = START_US
         self._stores: list[RedisOperatorStore] = []
 
@@ -47,18 +51,19 @@ class Bench:
 
     async def keys(self) -> list[str]:
         """The names of all keys in the store."""
-        found: list[Any] = await self.client.command("KEYS", "*")
+        found: list[Any] = [key for master in await self.admin.masters() for key in await master.command("KEYS", "*")]
         return [key.decode() for key in found]
 
     async def journal(self) -> list[tuple[str, str, int]]:
         """What happened: kind, visitor, score."""
-        entries: Any = await self.client.command("XRANGE", "waitroom:{sale}:journal", "-", "+")
+        entries: Any = await self.admin.command("XRANGE", "waitroom:{sale}:journal", "-", "+")
         facts = [dict(zip(pairs[::2], pairs[1::2], strict=True)) for _, pairs in entries]
         return [(f[b"kind"].decode(), f[b"visitor"].decode(), int(f[b"score"])) for f in facts]
 
     async def forget(self) -> None:
         """The store loses its memory."""
-        await self.client.command("FLUSHALL")
+        for master in await self.admin.masters():
+            await master.command("FLUSHALL")
 
 
 async def arrive(store: RedisStore, visitor: str, purpose: Purpose = Purpose.CLAIM) -> Visit:

@@ -1,28 +1,98 @@
-"""The real and the simulated store under one contract."""
+"""Every kind of store under one contract; each server is started once for the whole run."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.store.bench import Bench
+from tests.store.farm import ENCODED, PASSWORD, ClusterOfSix, Farm, debian_redis, farm, make_certificate, other_makes
 from tests.store.simulated import SimulatedServer
 from waitroom.store.connect import open_client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from waitroom.store.client import Client
 
+OPERATING = Path(__file__).parent.parent.parent / "docs" / "operating.md"
 
-@pytest.fixture(params=["fakeredis", "valkey"])
+
+@dataclass(frozen=True)
+class Urls:
+    """A store as gateways reach it, and as somebody who may do everything does."""
+
+    gateway: str
+    admin: str
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """Where real servers are started."""
+    with farm(tmp_path_factory.mktemp("farm")) as servers:
+        yield servers
+
+
+def least_privilege() -> str:
+    """Return the rules of the user that docs/operating.md recommends, with the tests' password."""
+    (rules,) = re.findall(r"^user waitroom (.*)$", OPERATING.read_text("utf-8"), re.MULTILINE)
+    return str(rules).replace(">a-long-password", f">{PASSWORD}")
+
+
+@pytest.fixture(scope="session")
+def guarded(servers: Farm) -> Urls:
+    """The system's Redis, speaking nothing but TLS, and a user with no more rights than the documentation gives."""
+    program = debian_redis()
+    assert program is not None, "no redis-server: `make machine` installs it on Debian"
+    return alone(servers, program, tls=True)
+
+
+@cache
+def alone(servers: Farm, program: str, *, tls: bool = False) -> Urls:
+    """Start a server with that user, once."""
+    certificate, private_key = make_certificate(servers.directory) if tls else (None, None)
+    node = servers.server(program=program, tls=(certificate, private_key) if certificate and private_key else None)
+    node.ask("ACL", "SETUSER", "waitroom", *least_privilege().split())
+    where = f"127.0.0.1:{node.port}" + (f"?ssl_ca_certs={certificate}" if tls else "")
+    scheme = "rediss" if tls else "redis"
+    return Urls(f"{scheme}://waitroom:{ENCODED}@{where}", f"{scheme}://{where}")
+
+
+@pytest.fixture(scope="session")
+def cluster(servers: Farm) -> Urls:
+    """Six Valkeys; an answer waits for a replica."""
+    url = ClusterOfSix(servers).url
+    return Urls(url, url)
+
+
+@pytest.fixture(params=["fakeredis", "valkey", "guarded", "cluster", *other_makes()])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """An empty store, simulated and real."""
     client: Client
-    if request.param == "valkey":
-        client = open_client(request.getfixturevalue("valkey_url"), deadline_ms=5_000)
+    admin: Client
+    if request.param == "fakeredis":
+        client = admin = SimulatedServer()
     else:
-        client = SimulatedServer()
-    yield Bench(client)
+        urls = urls_of(request.param, request)
+        client, admin = (open_client(url, deadline_ms=5_000) for url in (urls.gateway, urls.admin))
+    bench = Bench(client, admin)
+    await bench.forget()
+    yield bench
     await client.aclose()
+    await admin.aclose()
+
+
+def urls_of(kind: str, request: pytest.FixtureRequest) -> Urls:
+    """Return where a store of that kind is: a fixture's name, or the path of a server."""
+    if kind == "valkey":
+        url = request.getfixturevalue("valkey_url")
+        return Urls(url, url)
+    if kind.startswith("/"):
+        return alone(request.getfixturevalue("servers"), kind)
+    urls: Urls = request.getfixturevalue(kind)
+    return urls

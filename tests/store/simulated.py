@@ -12,6 +12,7 @@ from waitroom.store.wire import ServerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from waitroom.store.client import Client
     from waitroom.store.scripts import Script
     from waitroom.store.wire import Word
 
@@ -36,6 +37,12 @@ class SimulatedServer:
             raise
         except ResponseError as error:
             raise ServerError(str(error)) from error
+
+    def part(self, key: str) -> str:
+        return ""
+
+    async def masters(self) -> Sequence[Client]:
+        return (self,)
 
     async def aclose(self) -> None:
         await self._redis.aclose()

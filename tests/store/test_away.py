@@ -53,6 +53,9 @@ class Scene:
     def store_call(self, verb: str, seconds: float, outcome: str) -> None:
         self.told.append((verb, outcome))
 
+    def store_connecting(self) -> None:
+        self.told.append("connecting")
+
     def breaker(self, *, opened: bool) -> None:
         self.told.append("opened" if opened else "closed")
 

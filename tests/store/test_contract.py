@@ -1,4 +1,4 @@
-"""The promises of the store's verbs, on fakeredis and on a real Valkey."""
+"""The promises of the store's verbs, on fakeredis and on every kind of real server."""
 
 from __future__ import annotations
 
@@ -397,7 +397,7 @@ class TestTokens:
     async def test_a_place_that_the_store_lost_is_put_back_by_its_token(self, bench: Bench) -> None:
         store = bench.gateway(rate=0)
         _, second, _ = await queue(store, "first", "second", "third")
-        await bench.client.command("ZREM", "waitroom:{sale}:queue", second.visitor)
+        await bench.admin.command("ZREM", "waitroom:{sale}:queue", second.visitor)
         visit = await come_back(store, token_of(second))
         assert (visit.position, visit.score_us) == (2, second.score_us)
 
@@ -504,7 +504,7 @@ class TestLostMemory:
         await store.configure("sale", {"rate": 77}, expected_version=1, author=by("change"))
         await bench.forget()
         await store.beat("sale")
-        assert (await bench.client.command("HGET", "waitroom:{sale}:config", "rate")) == b"77"
+        assert (await bench.admin.command("HGET", "waitroom:{sale}:config", "rate")) == b"77"
         assert (store.record("sale").version, store.record("sale").room.rate) == (2, 77)
 
     async def test_a_session_that_ended_before_the_loss_does_not_come_back(self, bench: Bench) -> None:
@@ -654,10 +654,10 @@ async def test_counting_changes_nothing(bench: Bench) -> None:
     await arrive(store, "inside")
     await queue(store, "waiting")
     await store.beat("sale")
-    before = {key: await bench.client.command("DUMP", key) for key in await bench.keys()}
+    before = {key: await bench.admin.command("DUMP", key) for key in await bench.keys()}
     census = await store.census("sale")
     assert (census.active, census.waiting, census.entries) == (1, 1, 1)
-    assert {key: await bench.client.command("DUMP", key) for key in await bench.keys()} == before
+    assert {key: await bench.admin.command("DUMP", key) for key in await bench.keys()} == before
 
 
 async def test_counting_in_an_empty_store_makes_the_room(bench: Bench) -> None:

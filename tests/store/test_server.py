@@ -13,7 +13,8 @@ from tests.store.scripted import echo, scripted
 from waitroom.errors import StartError
 from waitroom.store.client import OneServer
 from waitroom.store.connect import open_client
-from waitroom.store.server import Server, parse
+from waitroom.store.server import Server, servers_of
+from waitroom.store.url import read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,59 +22,26 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("redis://", Server()),
-        ("redis://store", Server(host="store")),
-        ("redis://store:7000/3", Server(host="store", port=7000, db=3)),
-        ("redis://store?db=4", Server(host="store", db=4)),
-        ("redis://[::1]:7000", Server(host="::1", port=7000)),
-        ("redis://:pa%2Fss@store", Server(host="store", password="pa/ss")),
-        ("redis://ada:pa%40ss@store/1", Server(host="store", db=1, username="ada", password="pa@ss")),
-        ("unix:///run/a%20b/store.sock", Server(path="/run/a b/store.sock")),
-        ("unix://ada:pass@/run/store.sock?db=2", Server(path="/run/store.sock", db=2, username="ada", password="pass")),
-    ],
-)
-async def test_a_url_says_where_the_server_is_and_who_asks(url: str, expected: Server) -> None:
-    assert parse(url) == expected
-
-
-@pytest.mark.parametrize(
-    ("url", "told"),
-    [
-        ("http://store", "must begin with redis://, rediss://, unix://, or be 'embedded'"),
-        ("redis://:secret/x@store", "cannot be read"),
-        ("redis://store:secret", "cannot be read"),
-        ("redis://store/secret", "cannot be read"),
-        ("redis://store?secret", "cannot be read"),
-        ("redis://store?secret=1", "has an option that is none of db, ssl_ca_certs"),
-        ("rediss://store?ssl_cert_reqs=secret", "ssl_cert_reqs is 'required' or 'none'"),
-        ("rediss://store?ssl_ca_certs=/nowhere.pem", "ssl_ca_certs=/nowhere.pem cannot be used: [Errno 2]"),
-    ],
-)
-async def test_a_url_that_cannot_be_used_is_told_without_what_may_be_secret(url: str, told: str) -> None:
-    with pytest.raises(StartError) as refused:
-        parse(url)
-    assert told in refused.value.reason
-    assert "secret" not in refused.value.reason
-
-
-async def test_a_server_never_shows_its_password() -> None:
-    server = parse("redis://ada:secret@store")
+def test_a_server_never_shows_its_password() -> None:
+    (server,) = servers_of(read("redis://ada:secret@store"))
     assert "secret" not in f"{server} {server!r}"
 
 
-async def test_tls_trusts_a_known_certificate_of_that_host_unless_told_otherwise() -> None:
+def test_tls_trusts_a_known_certificate_of_that_host_unless_told_otherwise() -> None:
     def trust(options: str) -> tuple[bool, ssl.VerifyMode]:
-        tls = parse(f"rediss://store{options}").tls
+        tls = servers_of(read(f"rediss://store{options}"))[0].tls
         assert tls is not None
         return tls.check_hostname, tls.verify_mode
 
     assert trust("") == (True, ssl.CERT_REQUIRED)
     assert trust("?ssl_check_hostname=false") == (False, ssl.CERT_REQUIRED)
     assert trust("?ssl_cert_reqs=none") == (False, ssl.CERT_NONE)
-    assert parse("redis://store").tls is None
+    assert servers_of(read("redis://store"))[0].tls is None
+
+
+def test_a_certificate_that_cannot_be_used_is_named() -> None:
+    with pytest.raises(StartError, match=r"ssl_ca_certs=/nowhere.pem cannot be used: \[Errno 2\]"):
+        open_client("rediss://store?ssl_ca_certs=/nowhere.pem", deadline_ms=1)
 
 
 async def ask(url: str) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pydantic import ByteSize, SecretStr
 
@@ -55,11 +54,13 @@ def as_json(value: Any) -> Any:
 
 def without_password(url: str) -> str:
     """Hide the password of a URL, and what its query may hold."""
-    parts = urlsplit(url)
-    before, at, host = parts.netloc.rpartition("@")
-    user, colon, _ = before.partition(":")
-    netloc = f"{user}:{HIDDEN}@{host}" if at and colon else parts.netloc
-    return parts._replace(netloc=netloc, query=HIDDEN if parts.query else "").geturl()
+    scheme, mark, rest = url.partition("://")
+    rest, _, query = rest.partition("?")
+    authority, slash, path = rest.partition("/")
+    user, at, hosts = authority.rpartition("@")
+    name, colon, _ = user.partition(":")
+    user = f"{name}:{HIDDEN}" if colon else user
+    return f"{scheme}{mark}{user}{at}{hosts}{slash}{path}" + (f"?{HIDDEN}" if query else "")
 
 
 def default_text(field: FieldInfo) -> str:

@@ -8,10 +8,10 @@ from .wire import Wire
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from .scripts import Script
-    from .server import Server
+    from .server import Destination
     from .wire import Word
 
 
@@ -19,8 +19,8 @@ class Client(Protocol):
     """Runs scripts and single commands, each at most once.
 
     An answer is the server's: bytes, int, None, or a list of these. It comes within a deadline, or fails with
-    `ServerError` (what the server said) or OSError (no answer; TimeoutError when the deadline passed). Cancelling one
-    never disturbs another.
+    `ServerError` (what the server said) or OSError (no answer; TimeoutError when the deadline passed; `Unacknowledged`
+    when it ran but too few replicas have it). Cancelling one never disturbs another.
     """
 
     def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Word]) -> Awaitable[Any]:
@@ -31,33 +31,66 @@ class Client(Protocol):
         """Run a command; its second word is its key."""
         ...
 
+    def part(self, key: str) -> str:
+        """Return which part of the store has `key`, as far as is known: parts fail one by one. Never blocks."""
+        ...
+
+    async def masters(self) -> Sequence[Client]:
+        """Return a client of each server that holds a part of the memory, to look at it; raises OSError."""
+        ...
+
     async def aclose(self) -> None:
         """Close connections; what is under way fails."""
         ...
 
 
 class OneServer:
-    """`Client` of one server. It connects when it is first asked, and again after a connection was lost or stalled."""
+    """`Client` of one server. It connects when it is first asked, and again after a connection was lost or stalled.
 
-    def __init__(self, server: Server, *, deadline_seconds: float) -> None:
+    `replicas` is how many must acknowledge what a script wrote; `connecting` is told of each new connection.
+    """
+
+    def __init__(
+        self,
+        server: Destination,
+        *,
+        deadline_seconds: float,
+        replicas: int = 0,
+        connecting: Callable[[], None] | None = None,
+    ) -> None:
         self._server = server
         self._deadline_seconds = deadline_seconds
+        self._replicas = replicas
+        self._connecting = connecting
         self._wire: Wire | None = None
         self._wires: set[Wire] = set()
         """With those that stalled and are still waited for."""
 
+    def __str__(self) -> str:
+        return str(self._server)
+
     def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Word]) -> asyncio.Future[Any]:
-        return self._ready().send(("EVALSHA", script.digest, len(keys), *keys, *arguments), script.source)
+        words = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        return self.ready().send(words, script.source, writes=True)
 
     def command(self, *words: Word) -> asyncio.Future[Any]:
-        return self._ready().send(words)
+        return self.ready().send(words)
+
+    def part(self, key: str) -> str:
+        return ""
+
+    async def masters(self) -> Sequence[Client]:
+        return (self,)
 
     async def aclose(self) -> None:
         for wire in tuple(self._wires):
             await wire.aclose()
 
-    def _ready(self) -> Wire:
+    def ready(self) -> Wire:
+        """Return a wire that takes calls: the one there is, or a new one."""
         if self._wire is None or not self._wire.usable:
-            self._wire = Wire(self._server, self._deadline_seconds, self._wires.discard)
+            self._wire = Wire(self._server, self._deadline_seconds, self._wires.discard, replicas=self._replicas)
             self._wires.add(self._wire)
+            if self._connecting is not None:
+                self._connecting()
         return self._wire

@@ -17,9 +17,7 @@ class RedisOperatorStore(RedisStore):
     """`OperatorStore` on Redis or Valkey."""
 
     async def audit(self, room: str, *, before: str = "", limit: int) -> list[AuditLine]:
-        entries = await self._asked(
-            "audit", self._client.command, "XREVRANGE", key(room, "audit"), before or "+", "-", "COUNT", limit
-        )
+        entries = await self._command("audit", "XREVRANGE", key(room, "audit"), before or "+", "-", "COUNT", limit)
         return [read_line(id_.decode(), _texts(facts), room) for id_, facts in entries]
 
 

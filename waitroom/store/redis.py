@@ -23,7 +23,7 @@ from .breaker import Breaker
 from .clock import StoreClock
 from .keys import key
 from .scripts import load_scripts
-from .wire import ServerError
+from .wire import ServerError, Unacknowledged
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -43,14 +43,20 @@ class StoreObserver(Protocol):
     """Who wants to know how the store does."""
 
     def store_call(self, verb: str, seconds: float, outcome: str) -> None:
-        """`outcome`: ok, timeout, error, refused (the breaker was open)."""
+        """`outcome`: ok, timeout, error, unacknowledged (by replicas), refused (the breaker was open)."""
+
+    def store_connecting(self) -> None:
+        """A connection is opened."""
 
     def breaker(self, *, opened: bool) -> None:
-        """The breaker opened or closed."""
+        """A breaker opened, or the last one closed."""
 
 
 class _Nobody:
     def store_call(self, verb: str, seconds: float, outcome: str) -> None:
+        pass
+
+    def store_connecting(self) -> None:
         pass
 
     def breaker(self, *, opened: bool) -> None:
@@ -111,7 +117,9 @@ class RedisStore:
         self._observer: StoreObserver = observer or _Nobody()
         self._clock = clock
         self._store_time_us = store_time_us
-        self._breaker = Breaker()
+        self._breakers: dict[str, Breaker] = {}
+        """One for each part of the store: a part that is away does not take the others along."""
+        self._away = False
         self._scripts = load_scripts()
         self._memories: dict[str, _Memory] = {}
         self._keys: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -139,7 +147,8 @@ class RedisStore:
 
     @property
     def available(self) -> bool:
-        return not self._breaker.open
+        parts = {self._client.part(key(room, "state")) for room in self._memories}
+        return not any(breaker.open for part, breaker in self._breakers.items() if part in parts)
 
     def now_ms(self) -> int:
         return int(self._store_clock.now_ms())
@@ -265,9 +274,7 @@ class RedisStore:
         """Read the room's record; one that the store does not have is restored from what is remembered."""
         memory = self._memory(room)
         for _ in range(2):
-            values = await self._asked(
-                "configure", self._client.command, "HMGET", key(room, "config"), "version", "epoch", *_DOCUMENTS
-            )
+            values = await self._command("configure", "HMGET", key(room, "config"), "version", "epoch", *_DOCUMENTS)
             if values[0] is not None:
                 return RoomRecord(
                     memory.record.room,
@@ -348,26 +355,35 @@ class RedisStore:
         keys = self._keys.get((verb, room))
         if keys is None:
             keys = self._keys[verb, room] = tuple(key(room, name) for name in script.keys)
-        reply: list[Any] = await self._asked(verb, self._client.call, script, keys, arguments)
+        reply: list[Any] = await self._asked(verb, keys[0], self._client.call, script, keys, arguments)
         return reply
 
-    async def _asked(self, verb: str, ask: Callable[..., Awaitable[Any]], *question: Any) -> Any:
+    async def _command(self, verb: str, command: str, key_: str, *words: Word) -> Any:
+        return await self._asked(verb, key_, self._client.command, command, key_, *words)
+
+    async def _asked(self, verb: str, key_: str, ask: Callable[..., Awaitable[Any]], *question: Any) -> Any:
         """Return what `ask` answers, unless the breaker is open; every failure is a `StoreUnavailable`."""
         began = self._clock()
-        if not self._breaker.allows(began):
+        part = self._client.part(key_)
+        breaker = self._breakers.get(part)
+        if breaker is None:
+            breaker = self._breakers[part] = Breaker()
+        if not breaker.allows(began):
             self._observer.store_call(verb, 0.0, "refused")
             raise StoreUnavailable("the store did not answer lately; not asked again yet")
         try:
             reply = await ask(*question)
         except (OSError, ServerError) as error:
             ended = self._clock()
-            outcome = "timeout" if isinstance(error, TimeoutError) else "error"
-            self._observer.store_call(verb, ended - began, outcome)
-            if self._breaker.failed(ended):
+            self._observer.store_call(verb, ended - began, _outcome(error))
+            if breaker.failed(ended):
+                self._away = True
                 self._observer.breaker(opened=True)
             raise StoreUnavailable(f"{verb}: {type(error).__name__}: {error}") from error
         self._observer.store_call(verb, self._clock() - began, "ok")
-        if self._breaker.succeeded():
+        breaker.succeeded()
+        if self._away and self.available:
+            self._away = False
             self._observer.breaker(opened=False)
         return reply
 
@@ -381,6 +397,12 @@ def _census(counts: list[Any]) -> Census:
         int(waiting), int(called), int(missed), int(active), int(entries), int(reserved), int(recovering_ms),
         float(share), *map(int, totals),
     )  # fmt: skip
+
+
+def _outcome(error: Exception) -> str:
+    if isinstance(error, Unacknowledged):
+        return "unacknowledged"
+    return "timeout" if isinstance(error, TimeoutError) else "error"
 
 
 def _new_generation() -> str:

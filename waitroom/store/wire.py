@@ -9,12 +9,21 @@ have their own deadlines, and ends when nobody waits for it. Nothing is ever sen
 said it does not know. Calls need no limit here: whoever calls waits for the answer, a deadline at the longest.
 
     connecting ──greeted──► open ──a deadline passed──► stalled ──nobody waits──► ended
-         └───────────────────┴──────── lost, garbage, closed ───────┴───────────────┘
+         └───────────────────┴─── lost, garbage, closed, not in charge ─┴───────────┘
+
+A server that says it is not in charge (a replica, one that loads, one cut off from its replicas) ends the wire, so that
+the next call finds who is.
+
+With `replicas`, a script is answered only when so many replicas have what it wrote. One WAIT follows what left in one
+write, and what is asked meanwhile leaves together when that one is answered: the more there is to do, the fewer
+there are. Too few replicas in time is a failure of those scripts, `Unacknowledged`, and the end of the wire, because a
+server whose replicas left may not be in charge any more. They ran; repeating them is for their caller to decide.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,13 +35,17 @@ from .deadline import Alarm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .server import Server
+    from .server import Destination
 
 Word = str | bytes | int
 """What a command is made of."""
 
 SWEEP_SECONDS: Final = 0.005
 """At least so long between two looks for calls that are due, however many they are."""
+ACKNOWLEDGE_SHARE: Final = 0.6
+"""How much of the deadline replicas have for their acknowledgement."""
+_NOT_IN_CHARGE = re.compile(r"(?:^|: -)(?:READONLY|MASTERDOWN|LOADING|UNBLOCKED|NOREPLICAS)\b")
+"""At the start of an error, or, from Redis 6.2, in the middle of what a script says."""
 _NOTHING: Final = object()
 _packed: Callable[[tuple[Word, ...]], bytes] = pack_command  # type: ignore[assignment]  # its stub knows one word only
 
@@ -41,31 +54,56 @@ class ServerError(Exception):
     """The server answered with an error; its first word is the kind, as in `OOM command not allowed …`."""
 
 
+class Unacknowledged(ConnectionError):
+    """Too few replicas have what was written; a failover may lose it."""
+
+
 class Call:
-    """A command under way. `source` is the script that it runs, for a server that does not know it by its digest."""
+    """A command under way. `source` is the script that it runs, for a server that does not know it by its digest.
 
-    __slots__ = ("answer", "due", "packed", "source", "words")
+    `writes`: it is answered only when replicas acknowledged what it wrote.
+    """
 
-    def __init__(self, words: tuple[Word, ...], source: str | None, answer: asyncio.Future[Any], due: float) -> None:
+    __slots__ = ("answer", "due", "packed", "source", "words", "writes")
+
+    def __init__(
+        self,
+        words: tuple[Word, ...],
+        answer: asyncio.Future[Any],
+        due: float,
+        source: str | None = None,
+        *,
+        writes: bool,
+    ) -> None:
         self.words = words
         self.packed = _packed(words)  # here, so that what cannot be packed is the caller's own error
         self.source = source
+        self.writes = writes
         self.answer = answer
         self.due = due
 
 
 class Wire(asyncio.Protocol):
-    """One connection to `server`; it connects by itself. `ended` is told once, when it takes no part any more."""
+    """One connection to `server`; it connects by itself. `ended` is told once, when it takes no part any more.
 
-    def __init__(self, server: Server, deadline_seconds: float, ended: Callable[[Wire], None]) -> None:
+    `replicas` is how many must have what a script wrote before it is answered.
+    """
+
+    def __init__(
+        self, server: Destination, deadline_seconds: float, ended: Callable[[Wire], None], *, replicas: int = 0
+    ) -> None:
         self._server = server
         self._deadline_seconds = deadline_seconds
+        self._replicas = replicas
         self._tell_ended = ended
         self._loop = asyncio.get_running_loop()
         self._reader = Reader(replyError=ServerError, notEnoughData=_NOTHING)
         self._alarm = Alarm(deadline_seconds, self._sweep)
         self._unsent: list[Call] = []
         self._asked: deque[Call] = deque()
+        self._acknowledging: Call | None = None
+        """The WAIT under way, and the answers that it holds back."""
+        self._held: list[tuple[Call, Any]] = []
         self._transport: asyncio.Transport | None = None
         self._lost = self._loop.create_future()
         self._greeted = self._flushing = self._stalled = self._over = False
@@ -76,9 +114,15 @@ class Wire(asyncio.Protocol):
         """Whether new calls may be given to it."""
         return not (self._stalled or self._over)
 
-    def send(self, words: tuple[Word, ...], source: str | None = None) -> asyncio.Future[Any]:
-        """Ask. The answer is what the server says, `ServerError`, or OSError (TimeoutError after the deadline)."""
-        call = Call(words, source, self._loop.create_future(), self._loop.time() + self._deadline_seconds)
+    def send(
+        self, words: tuple[Word, ...], source: str | None = None, *, writes: bool = False, due: float = 0.0
+    ) -> asyncio.Future[Any]:
+        """Ask. The answer is what the server says, `ServerError`, or OSError (TimeoutError after the deadline).
+
+        The deadline is the wire's own, or `due` by the loop's clock.
+        """
+        due = due or self._loop.time() + self._deadline_seconds
+        call = Call(words, self._loop.create_future(), due, source, writes=writes)
         self._leave(call)
         if not self._alarm.is_set:
             self._alarm.set(call.due)
@@ -96,16 +140,19 @@ class Wire(asyncio.Protocol):
     async def _connect(self) -> None:
         try:
             await self._server.connect(lambda: self)
-            await asyncio.gather(*map(self._greet, self._server.greeting))
+            answers = await asyncio.gather(*map(self._greet, self._server.greeting))
         except (OSError, ValueError, ServerError) as error:  # a host name that is none is a ValueError
             self._end(f"{type(error).__name__}: {error}")
         else:
+            if why := self._server.objection(answers):
+                self._end(why)
+                return
             self._greeted = True
             self._flush()
 
     def _greet(self, words: tuple[Word, ...]) -> asyncio.Future[Any]:
         assert self._transport is not None
-        call = Call(words, None, self._loop.create_future(), self._loop.time() + self._deadline_seconds)
+        call = Call(words, self._loop.create_future(), self._loop.time() + self._deadline_seconds, writes=False)
         self._asked.append(call)
         self._transport.write(call.packed)
         return call.answer
@@ -119,11 +166,23 @@ class Wire(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flushing = False
+        if self._acknowledging is not None:
+            return
         calls = [call for call in self._unsent if not call.answer.done()]
         self._unsent.clear()
         if calls and self._transport is not None:
+            if self._replicas and any(call.writes for call in calls):
+                calls.append(self._acknowledgement())
             self._asked.extend(calls)
             self._transport.write(b"".join([call.packed for call in calls]))
+
+    def _acknowledgement(self) -> Call:
+        """Return the WAIT that holds back what is answered before it. Nobody waits for its own answer."""
+        answer = self._loop.create_future()
+        answer.cancel()
+        longest_ms = max(1, int(self._deadline_seconds * ACKNOWLEDGE_SHARE * 1000))
+        self._acknowledging = Call(("WAIT", self._replicas, longest_ms), answer, 0.0, writes=False)
+        return self._acknowledging
 
     # Hearing.
 
@@ -151,24 +210,50 @@ class Wire(asyncio.Protocol):
 
     def _answered(self, call: Call, reply: Any) -> None:
         answer = call.answer
-        if answer.done():
-            return
-        if not isinstance(reply, ServerError):
+        if call is self._acknowledging:
+            self._acknowledged(reply)
+        elif isinstance(reply, ServerError):
+            self._refused(call, reply)
+        elif call.writes and self._acknowledging is not None:
+            self._held.append((call, reply))
+        elif not answer.done():
             answer.set_result(reply)
-        elif call.source is not None and str(reply).startswith("NOSCRIPT"):
-            call.packed, call.source = _packed(("EVAL", call.source, *call.words[2:])), None
-            self._leave(call)
+
+    def _refused(self, call: Call, error: ServerError) -> None:
+        words = str(error)
+        if not call.answer.done():
+            if call.source is not None and words.startswith("NOSCRIPT"):
+                call.packed, call.source = _packed(("EVAL", call.source, *call.words[2:])), None
+                self._leave(call)
+                return
+            call.answer.set_exception(error)
+        if _NOT_IN_CHARGE.search(words):
+            self._end(words)
+
+    def _acknowledged(self, replicas: Any) -> None:
+        """Give out the answers held back, or fail them all."""
+        self._acknowledging = None
+        held, self._held = self._held, []
+        enough = isinstance(replicas, int) and replicas >= self._replicas
+        why = "" if enough else f"{replicas} of {self._replicas} replicas acknowledged it in time"
+        for call, reply in held:
+            if call.answer.done():
+                continue
+            if enough:
+                call.answer.set_result(reply)
+            else:
+                call.answer.set_exception(Unacknowledged(f"{self._server}: {why}"))
+        if enough:
+            self._flush()
         else:
-            answer.set_exception(reply)
+            self._end(why)
 
     # Ending.
 
     def _sweep(self, now: float) -> None:
         """Give up the calls that are due."""
         next_due = 0.0
-        for call in chain(self._asked, self._unsent):
-            if call.answer.done():
-                continue
+        for call in self._waiting():
             if call.due <= now:
                 call.answer.set_exception(TimeoutError("no answer in time"))
                 self._stalled = True
@@ -187,9 +272,14 @@ class Wire(asyncio.Protocol):
         self._connecting.cancel()
         if self._transport is not None:
             self._transport.abort()
-        for call in chain(self._asked, self._unsent):
-            if not call.answer.done():
-                call.answer.set_exception(ConnectionError(f"{self._server}: {why}"))
+        for call in self._waiting():
+            call.answer.set_exception(ConnectionError(f"{self._server}: {why}"))
         self._asked.clear()
         self._unsent.clear()
+        self._held.clear()
         self._tell_ended(self)
+
+    def _waiting(self) -> list[Call]:
+        """Return the calls that somebody waits for."""
+        calls = chain(self._asked, self._unsent, [call for call, _ in self._held])
+        return [call for call in calls if not call.answer.done()]
