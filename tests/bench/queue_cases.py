@@ -73,7 +73,7 @@ async def join(url: str, count: int) -> QueueClaims:
         for start in range(0, count, 250):
             some = range(start, min(start + 250, count))
             visits = await asyncio.gather(
-                *(store.enter(ROOM, new_visitor(), claims=None, purpose=Purpose.LOOK) for _ in some)
+                *(store.enter(ROOM, new_visitor(), claims=None, purpose=Purpose.JOIN) for _ in some)
             )
         last = visits[-1]
         return QueueClaims(ROOM, last.visitor, last.score_us, last.epoch, last.generation)
