@@ -185,6 +185,51 @@ def test_mistakes_that_the_listener_finds_are_all_told(ask: Run, listener: Any) 
     assert ended.err == "waitroom: not valid\n  refresh_seconds: too long (at most 600)\n  no\n  plain\n"
 
 
+# -- message -----------------------------------------------------------------------------------------------
+
+
+def test_a_message_replaces_the_one_before(ask: Run, listener: Any) -> None:
+    ended = ask("message", "shop", "Sizes 38 and 40 are sold out.", "--reason", "stock")
+    assert ended.out == "shop: everybody: Sizes 38 and 40 are sold out.\n"
+    _, _, headers, body = listener.seen[-1]
+    assert headers["if-match"] == '"3"'
+    assert body == {"changes": {"message": {"*": "Sizes 38 and 40 are sold out."}}, "reason": "stock"}
+
+
+def test_a_translation_is_added_to_the_message_and_ends_with_it(ask: Run, listener: Any) -> None:
+    listener.rooms["shop"]["room"] |= {"message": {"*": "Hello"}, "message_until": "2026-11-27T12:00:00+01:00"}
+    ended = ask("message", "shop", "שלום", "--language", "he", "--json")
+    said = {"message": {"*": "Hello", "he": "שלום"}, "message_until": "2026-11-27T12:00:00+01:00"}
+    assert ended.json == {"name": "shop", "version": 4, **said}
+    assert listener.seen[-1][3]["changes"] == said
+
+
+def test_a_message_may_end_by_itself_and_be_taken_away(ask: Run, listener: Any) -> None:
+    ended = ask("message", "shop", "Back soon", "--until", "2026-11-27T12:00Z")
+    assert ended.out.splitlines()[-1] == "shop: until 2026-11-27T12:00:00Z"
+    assert ask("message", "shop", "--clear").out == "shop: no message\n"
+    assert listener.seen[-1][3]["changes"] == {"message": {}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "say the text, or --clear"),
+        (["Hello", "--clear"], "say the text, or --clear"),
+        (["--clear", "--language", "he"], "leave out --language"),
+        (["Hello", "--until", "noon"], "is no date and time"),
+        (["Hello", "--until", "2026-11-27T12:00"], "distance to UTC"),
+        (["Hello", "--until", "none"], "leave it out"),
+    ],
+)
+def test_a_message_that_cannot_be_meant_asks_nothing_to_change(
+    ask: Run, listener: Any, arguments: list[str], word: str
+) -> None:
+    ended = ask("message", "shop", *arguments)
+    assert (ended.code, word in ended.err) == (Exit.USAGE, True)
+    assert all(method == "GET" for method, *_ in listener.seen)
+
+
 # -- pause, resume, close, open ----------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "status": "status",
     "rooms": "rooms",
     "set": "set",
+    "message": "message",
     "pause": "mode",
     "resume": "mode",
     "close": "mode",
