@@ -33,7 +33,7 @@ def is_list(field: FieldInfo) -> bool:
 
 
 def is_table(field: FieldInfo) -> bool:
-    return get_origin(field.annotation) is dict
+    return get_origin(field.annotation) is dict or _model_in(field.annotation) is not None
 
 
 def is_moment(field: FieldInfo) -> bool:
@@ -57,6 +57,8 @@ def choices(field: FieldInfo) -> tuple[str, ...]:
 
 def allowed(field: FieldInfo) -> str:
     """Say what `field` may be, such as "a whole number from 0 to 65535"."""
+    if isinstance(field.json_schema_extra, dict) and (form := field.json_schema_extra.get("form")):
+        return str(form)
     if options := choices(field):
         return "one of " + ", ".join(f"`{option}`" for option in options)
     if is_list(field):

@@ -59,6 +59,9 @@ class Model:
     kept: float = 0.0
     absent: float = 0.0
     beat_number: int = 0
+    granted: int = 0
+    beyond_us: list[int] = field(default_factory=list)
+    """When somebody entered beyond the rate, because an operator said so."""
 
     # Clocks.
 
@@ -76,8 +79,8 @@ class Model:
 
     def begin(self, generation: str) -> None:
         """A memory begins: nothing is known but the configuration."""
-        now_us, room, epoch = self.now_us, self.room, self.epoch
-        self.__init__(room=room, now_us=now_us, epoch=epoch)  # type: ignore[misc]
+        now_us, room, epoch, beyond_us = self.now_us, self.room, self.epoch, self.beyond_us
+        self.__init__(room=room, now_us=now_us, epoch=epoch, beyond_us=beyond_us)  # type: ignore[misc]
         self.generation = generation
         self.born_ms = self.clock_ms = self.credit_ms = self.now_ms
         self.credit = float(room.burst_visitors)
@@ -150,18 +153,23 @@ class Model:
         places = {State.CALLED: self.called, State.WAITING: self.queue, State.MISSED: self.missed}
         return next((state for state, place in places.items() if visitor in place), State.NEW)
 
+    @property
+    def rate(self) -> int | None:
+        """The rate in force, on the way of a ramp or as the room says."""
+        return self.room.rate_at(self.now_ms)
+
     def order(self) -> list[str]:
         return sorted(self.queue, key=lambda visitor: (self.queue[visitor], visitor))
 
     def accrue(self) -> None:
-        if self.room.rate is None:
+        if self.rate is None:
             return
         most = float(self.room.burst_visitors)
         if self.queue:
-            most = max(1.0, self.room.rate / 60)
-        if self.room.rate == 0:
+            most = max(1.0, self.rate / 60)
+        if self.rate == 0:
             most = 0.0
-        grown = self.credit + (self.now_ms - self.credit_ms) * (self.room.rate / 60_000)
+        grown = self.credit + (self.now_ms - self.credit_ms) * (self.rate / 60_000)
         self.credit, self.credit_ms = min(most, grown), self.now_ms
 
     def note(self, kept: int, absent: int) -> None:
@@ -189,10 +197,14 @@ class Model:
             if not enters:
                 return Answer.CALLED, score, 0, 0
             slot = room.capacity is None or self.active_count + self.reserved < room.capacity
-            window = room.rate is None or self.entered < room.rate
+            beyond = self.rate is not None and self.entered >= self.rate
+            window = not beyond or self.granted > 0
             if self.mode is Mode.ON and not self.recovering and slot and window:
                 del self.called[visitor]
                 self.note(1, 0)
+                if beyond:
+                    self.granted -= 1
+                    self.beyond_us.append(self.now_us)
                 return self.admit(visitor, score)
             self.called[visitor] = max(self.called[visitor], self.claim_now + room.claim_seconds * 1000)
             return Answer.CALLED, score, 0, 0
@@ -212,15 +224,15 @@ class Model:
                 if visitor not in self.spent:
                     self.spent[visitor] = score // 1000 + 86_400_000
                     return self.place(visitor, score)
-            elif score > self.frontier_us:
+            elif score > self.frontier_us and f"!{visitor}" not in self.spent:
                 return self.place(visitor, score)
         self.accrue()
         if enters and self.mode is Mode.ON and not self.queue and not self.recovering:
             promised = len(self.called)
             slot = room.capacity is None or self.active_count + promised + self.reserved < room.capacity
-            pace = room.rate is None or (self.entered + promised < room.rate and self.credit >= 1)
+            pace = self.rate is None or (self.entered + promised < self.rate and self.credit >= 1)
             if slot and pace:
-                self.credit -= 0 if room.rate is None else 1
+                self.credit -= 0 if self.rate is None else 1
                 return self.admit(visitor, 0)
         if not joins:
             return Answer.REFUSED, 0, 0, 0
@@ -255,18 +267,21 @@ class Model:
                     self.missed[visitor] = self.claim_now + self.room.hold_minutes * 60_000
             self.note(0, len(absent))
             self.credit += len(absent)
-        if self.mode is not Mode.ON or self.recovering:
-            return
+        if self.mode is Mode.ON and not self.recovering:
+            self.call()
+        self.granted = min(self.granted, len(self.called))
+
+    def call(self) -> None:
         count = len(self.queue)
-        if self.room.rate is not None:
-            count = min(count, int(self.credit), self.room.rate - self.entered)
+        if self.rate is not None:
+            count = min(count, int(self.credit), self.rate - self.entered)
         if self.room.capacity is not None:
             free = max(0, self.room.capacity - self.active_count - self.reserved)
             count = min(count, int(free / (1 - self.missed_share)) - len(self.called))
         for visitor in self.order()[: max(0, count)]:
             self.frontier_us = max(self.frontier_us, self.queue.pop(visitor))
             self.called[visitor] = self.claim_now + self.room.claim_seconds * 1000
-            self.credit -= 0 if self.room.rate is None else 1
+            self.credit -= 0 if self.rate is None else 1
 
     def renew(self, claims: PassClaims) -> tuple[bool, int]:
         """Return whether the session is active, and its end (0 when not)."""
@@ -308,7 +323,47 @@ class Model:
                 was_active = True
         return was_active
 
+    def admit_now(self, count: int) -> int:
+        """Call the next `count` beyond the rate; return how many there were slots for."""
+        if self.mode is not Mode.ON or self.recovering:
+            return 0
+        if self.room.capacity is not None:
+            count = min(count, self.room.capacity - self.active_count - self.reserved - len(self.called))
+        called = self.order()[: max(0, count)]
+        for visitor in called:
+            self.frontier_us = max(self.frontier_us, self.queue.pop(visitor))
+            self.called[visitor] = self.claim_now + self.room.claim_seconds * 1000
+        self.granted += len(called)
+        return len(called)
+
+    def dismiss(self, visitor: str, *, revoke: bool) -> bool:
+        ended = self.active.pop(visitor, None) is not None
+        if revoke:
+            ended = self.leave(visitor) or ended
+        if ended:
+            for member in [visitor, f"!{visitor}"][: 1 + revoke]:
+                self.spent[member] = self.now_ms + 86_400_000
+        return ended
+
+    def front(self, visitor: str) -> bool:
+        closed = self.room.mode in {Mode.CLOSED, Mode.OFF}
+        if closed or self.state_of(visitor) in {State.ACTIVE, State.CALLED}:
+            return False
+        first = next(iter(self.order()), None)
+        self.missed.pop(visitor, None)
+        self.spent.pop(f"!{visitor}", None)
+        if first != visitor:
+            self.queue[visitor] = self.queue[first] - 1 if first else self.frontier_us or self.now_us
+        return True
+
+    def reset(self) -> int:
+        people = len(self.queue) + len(self.called) + len(self.missed)
+        self.credit += len(self.called)
+        self.queue, self.called, self.missed, self.granted = {}, {}, {}, 0
+        self.epoch += 1
+        return people
+
     def configure(self, room: Room) -> None:
-        if room.rate != self.room.rate:
+        if room.rate != self.room.rate and room.ramp is None:
             self.entries = []
         self.room = room

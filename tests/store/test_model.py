@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 from tests.store.bench import Bench, by, name, pass_of, token_of
 from tests.store.model import Model, Remembered
 from tests.store.simulated import SimulatedServer
+from waitroom.domain.audit import Deed
 from waitroom.domain.room import Room
 from waitroom.domain.visit import MOVES, Answer, State, Visit
 from waitroom.store.base import Purpose
@@ -103,9 +104,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     def check_limits(self) -> None:
         """Somebody just entered: neither limit is passed, by a count of the test's own."""
-        room, now_us = self.model.room, self.bench.now_us
+        room, rate, now_us = self.model.room, self.model.rate, self.bench.now_us
         self.admitted_us = [at for at in self.admitted_us if at > now_us - 60_000_000] + [now_us]
-        assert room.rate is None or len(self.admitted_us) <= room.rate
+        beyond = sum(at > now_us - 60_000_000 for at in self.model.beyond_us)
+        assert rate is None or len(self.admitted_us) - beyond <= rate
         assert room.capacity is None or self.model.active_count <= room.capacity
 
     def generation(self) -> str:
@@ -191,6 +193,43 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.model.release(visitor, generation) == released
         self.check_moves()
 
+    def deed(self, action: str) -> Deed:
+        self.requests += 1
+        return Deed(by(f"r{self.requests}"), action)
+
+    @precondition(lambda self: self.known())
+    @rule(count=st.sampled_from([1, 2, 9]))
+    def admit_now(self, count: int) -> None:
+        _, called = self.run(self.stores[0].admit("sale", count, self.deed("admit")))
+        self.model.touch(self.generation(), None)
+        assert self.model.admit_now(count) == called
+        self.check_moves()
+
+    @precondition(lambda self: self.known())
+    @rule(visitor=VISITORS, revoke=st.booleans())
+    def dismiss(self, visitor: str, revoke: bool) -> None:
+        ended = self.run(self.stores[0].dismiss("sale", visitor, revoke=revoke, deed=self.deed("dismiss")))
+        self.model.touch(self.generation(), None)
+        assert self.model.dismiss(visitor, revoke=revoke) == ended
+        self.check_moves()
+
+    @precondition(lambda self: self.known())
+    @rule(visitor=VISITORS)
+    def front(self, visitor: str) -> None:
+        word, _ = self.run(self.stores[0].front("sale", visitor, most_a_day=1_000_000, deed=self.deed("front")))
+        self.model.touch(self.generation(), None)
+        assert self.model.front(visitor) == (word == "placed")
+        self.check_moves()
+
+    @precondition(lambda self: self.known())
+    @rule(sure=st.sampled_from([True, False, False]))
+    def reset(self, sure: bool) -> None:
+        if sure:
+            people = self.run(self.stores[0].reset("sale", self.deed("reset"), expected_version=None))
+            self.model.touch(self.generation(), None)
+            assert self.model.reset() == people
+            self.check_moves()
+
     @rule(step_ms=st.sampled_from([100, 1_000, 1_900]), times=st.integers(2, 8))
     def beat_on(self, step_ms: int, times: int) -> None:
         for _ in range(times):
@@ -221,6 +260,7 @@ class StoreMachine(RuleBasedStateMachine):
             {},
             optional={
                 "rate": st.sampled_from([None, 0, 6, 60, 120]),
+                "ramp_seconds": st.sampled_from([1, 60, 600]),
                 "capacity": st.sampled_from([None, 0, 1, 3]),
                 "mode": st.sampled_from(["on", "on", "on", "on", "paused", "paused", "closed", "off"]),
                 "opens_at": st.sampled_from([-1_000, 50, 950, 1_999, 5_000]),
@@ -233,10 +273,15 @@ class StoreMachine(RuleBasedStateMachine):
         if "opens_at" in changes:
             seconds = self.bench.now_us / 1_000_000 + changes["opens_at"] / 1_000
             changes = changes | {"opens_at": datetime.fromtimestamp(seconds, UTC).isoformat()}
+        seconds = changes.pop("ramp_seconds", 0)
+        if seconds and changes.get("rate") is not None:
+            begins = datetime.fromtimestamp(self.bench.now_us / 1_000_000, UTC)
+            ends = begins + timedelta(seconds=seconds)
+            changes["ramp"] = {"start_rate": 30, "starts_at": begins.isoformat(), "ends_at": ends.isoformat()}
         self.run(self.stores[0].configure("sale", changes, expected_version=None, author=by(f"r{self.requests}")))
         before = self.model.room
         self.model.configure(Room(name="sale", **self.settings).changed(changes))
-        if before.rate != self.model.room.rate:
+        if before.rate != self.model.room.rate and self.model.room.ramp is None:
             self.admitted_us = []
 
     @precondition(lambda self: len(self.stores) < 3)
@@ -299,6 +344,10 @@ WALK = {
     "beat": 20,
     "beat_on": 4,
     "configure": 2,
+    "admit": 2,
+    "dismiss": 2,
+    "front": 2,
+    "reset": 1,
     "gateway": 1,
     "forget": 1,
 }
@@ -349,11 +398,20 @@ def walk(machine: StoreMachine, chance: random.Random, steps: int) -> None:
                 }
                 others: list[dict[str, Any]] = [
                     {"rate": chance.choice([0, 6, 60, 600])},
+                    {"rate": chance.choice([6, 60, 600]), "ramp_seconds": chance.choice([2, 60])},
                     {"opens_at": chance.choice([-1_000, 50, 999, 5_000])},
                 ]
                 machine.configure(chance.choice([changes, changes, *others]))
                 machine.beat_on(1_000, 3)
                 machine.configure({})
+            case "admit" if machine.known():
+                machine.admit_now(chance.choice([1, 2, 5]))
+            case "dismiss" if machine.known():
+                machine.dismiss(visitor, chance.random() < 0.5)
+            case "front" if machine.known():
+                machine.front(visitor)
+            case "reset" if machine.known():
+                machine.reset(chance.random() < 0.3)
             case "gateway" if len(machine.stores) < 3:
                 machine.another_gateway()
             case "forget" if machine.known():

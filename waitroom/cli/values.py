@@ -6,7 +6,7 @@ import enum
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ByteSize, SecretStr
+from pydantic import BaseModel, ByteSize, SecretStr
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -22,6 +22,8 @@ def as_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, BaseModel):
+        return as_text(dict(value))
     if isinstance(value, dict):
         return ", ".join(f"{key}: {as_text(entry)}" for key, entry in value.items())
     if isinstance(value, list | tuple):
@@ -47,6 +49,8 @@ def as_json(value: Any) -> Any:
         return value.value
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, BaseModel):
+        return as_json(dict(value))
     if isinstance(value, dict):
         return {key: as_json(entry) for key, entry in value.items()}
     return value if value is None or isinstance(value, int | float | str) else str(value)

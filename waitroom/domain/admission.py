@@ -45,6 +45,6 @@ def limiting(room: Room, census: Census) -> Limit:
         return Limit.RECOVERY
     if room.capacity is not None and free_slots(room.capacity, census) == 0:
         return Limit.CAPACITY
-    if room.rate is not None and (census.waiting > 0 or census.entries >= room.rate):
+    if room.rate is not None and (census.waiting > 0 or census.entries >= (room.rate_at(census.now_ms) or 0)):
         return Limit.RATE
     return Limit.NOBODY_WAITS

@@ -46,6 +46,8 @@ class Deed:
     action: str
     steps: dict[str, list[Any]] = field(default_factory=dict)
     undo: dict[str, Any] | None = None
+    subject: str = ""
+    """What of the room was meant: a visitor's short code, the name of a preset."""
     room: str = ""
 
     def as_line(self) -> str:
@@ -57,6 +59,7 @@ class Deed:
             "action": self.action,
             "steps": self.steps,
             "undo": self.undo,
+            "subject": self.subject,
             "room": self.room,
         }
         return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
@@ -72,6 +75,7 @@ class AuditLine:
     version: int
     """The room's version that this change made; 0 where it made none."""
     action: str
+    subject: str
     who: str
     source: Source
     reason: str
@@ -114,6 +118,7 @@ def read_line(id_: str, facts: dict[str, str], room: str) -> AuditLine:
         room=line["room"] or room,
         version=int(facts["version"]),
         action=line["action"],
+        subject=line["subject"],
         who=line["who"],
         source=Source(line["source"]),
         reason=line["reason"],

@@ -77,7 +77,7 @@ class _Drain:
 def estimate(room: Room, snapshot: Snapshot) -> Estimate:
     """Return what can be said of `room`'s queue."""
     census = snapshot.census
-    if census.mode is not Mode.ON or census.recovering_ms > 0 or room.rate == 0 or room.capacity == 0:
+    if census.mode is not Mode.ON or census.recovering_ms > 0 or 0 in (room.rate_at(census.now_ms), room.capacity):
         return UNKNOWN
     fast, middle, slow = (_drain(room, snapshot, lean) for lean in (1, 0, -1))
     speed = middle.pace if middle.free >= 1 else middle.churn
@@ -98,8 +98,9 @@ def _drain(room: Room, snapshot: Snapshot, lean: int) -> _Drain:
     present = 1 - max(census.missed_share, assumed)
     returned = _per_minute(snapshot, "returned", 0)
     pace = UNHINDERED_PER_MINUTE
-    if room.rate is not None:
-        pace = max(1.0, room.rate / present - returned) * (1 + 0.08 * lean)
+    rate = room.rate_at(census.now_ms)  # during a ramp, what it is now: nobody is promised what is still to come
+    if rate is not None:
+        pace = max(1.0, rate / present - returned) * (1 + 0.08 * lean)
     leaving = min(0.5, (_per_minute(snapshot, "left", 0) or 0.0) / max(1, census.waiting))
     if room.capacity is None:
         return _Drain(inf, pace, pace, leaving)

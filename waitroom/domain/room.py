@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .look import check_colour, check_language, check_link, check_words
 from .message import check_texts, read_texts
@@ -81,6 +81,40 @@ Colour = Annotated[str, AfterValidator(check_colour)]
 Link = Annotated[str, AfterValidator(check_link)]
 
 
+class Ramp(BaseModel):
+    """How the rate grows or falls to what the room says: evenly, from `start_rate` at `starts_at` until `ends_at`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start_rate: int = Field(ge=0, le=10_000_000)
+    starts_at: Moment
+    ends_at: Moment
+
+    @model_validator(mode="after")
+    def _it_takes_time(self) -> Self:
+        if self.start_ms >= self.end_ms:
+            raise ValueError("a ramp's ends_at must be later than its starts_at")
+        return self
+
+    @property
+    def start_ms(self) -> int:
+        """When it begins, in ms of the store's time."""
+        return _milliseconds(self.starts_at) or 0
+
+    @property
+    def end_ms(self) -> int:
+        """When the room's rate is reached, in ms of the store's time."""
+        return _milliseconds(self.ends_at) or 0
+
+    def rate_at(self, rate: int, now_ms: int) -> int:
+        """Return the rate in force on the way to `rate`, in whole visitors per minute (`store/lua/lib/ramp.lua`)."""
+        if now_ms >= self.end_ms:
+            return rate
+        if now_ms <= self.start_ms:
+            return self.start_rate
+        return self.start_rate + (rate - self.start_rate) * (now_ms - self.start_ms) // (self.end_ms - self.start_ms)
+
+
 class Room(BaseModel):
     """A protected part of a site. Frozen; equal rooms are the same room."""
 
@@ -102,6 +136,11 @@ class Room(BaseModel):
         ge=0,
         le=10_000_000,
         description="Visitors admitted per minute; 0 admits nobody, `none` means no limit.",
+    )
+    ramp: Annotated[Ramp | None, BeforeValidator(_limit_or_none)] = Field(
+        default=None,
+        description="How the rate is reached: evenly from `start_rate` at `starts_at` until `ends_at`.",
+        json_schema_extra={"form": 'a table of `start_rate`, `starts_at` and `ends_at`, or "none"'},
     )
     capacity: Limit = Field(
         default=None, ge=0, le=10_000_000, description="Active sessions at once; `none` means no limit."
@@ -135,6 +174,17 @@ class Room(BaseModel):
     mode: Mode = Field(
         default=Mode.ON,
         description="`on`, `paused` (places kept, nobody enters), `closed` (nobody joins) or `off` (everyone passes).",
+    )
+    front_limit: int = Field(
+        default=50,
+        ge=0,
+        le=10_000,
+        description="How many visitors operators may put back at the front of the queue each day (UTC).",
+    )
+    presets: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="Named sets of live settings that operators put in force by name.",
+        json_schema_extra={"form": "a table of name → setting → value"},
     )
     on_store_loss: Literal["hold", "admit"] = Field(
         default="hold",
@@ -182,6 +232,34 @@ class Room(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _a_ramp_leads_to_a_rate(self) -> Self:
+        if self.ramp is not None and self.rate is None:
+            raise ValueError("a ramp needs a rate that it leads to; this room has none")
+        return self
+
+    @model_validator(mode="after")
+    def _presets_can_be_put_in_force(self) -> Self:
+        for name, changes in self.presets.items():
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"preset {name!r}: its name has 1 to 40 lower-case letters, digits and hyphens")
+            if not changes:
+                raise ValueError(f"preset {name!r} sets nothing")
+            if wrong := sorted(set(changes) - set(PRESET_FIELDS)):
+                raise ValueError(f"preset {name!r}: cannot be in a preset: {', '.join(wrong)}")
+            try:
+                self.changed({"presets": {}, **changes})
+            except ValidationError as error:
+                told = "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors())
+                raise ValueError(f"preset {name!r}: {told}") from None
+        return self
+
+    def rate_at(self, now_ms: int) -> int | None:
+        """Return the rate in force at a moment of the store's time; None without a limit."""
+        if self.ramp is None or self.rate is None:
+            return self.rate
+        return self.ramp.rate_at(self.rate, now_ms)
+
     @property
     def burst_visitors(self) -> int:
         """The burst in force: as set, or ten seconds' worth of the rate, at least 1."""
@@ -210,9 +288,12 @@ class Room(BaseModel):
 
 
 LIVE_FIELDS: tuple[str, ...] = (
-    "rate", "capacity", "burst", "session_seconds", "renew", "refresh_seconds", "claim_seconds",
+    "rate", "ramp", "capacity", "burst", "session_seconds", "renew", "refresh_seconds", "claim_seconds",
     "hold_minutes", "mode", "on_store_loss", "closed_as", "opens_at", "message", "message_until", "poll_budget",
     "waiting_status", "crawler_status", "language", "shop_name", "colour", "background", "home_url", "info_url",
-    "sound",
+    "sound", "presets",
 )  # fmt: skip
 """What operators may change live. Their values live in the store and win over the file's."""
+
+PRESET_FIELDS: tuple[str, ...] = tuple(name for name in LIVE_FIELDS if name not in {"ramp", "presets"})
+"""What a preset may set."""

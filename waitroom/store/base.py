@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from waitroom.domain.audit import AuditLine, Author
+    from waitroom.domain.audit import AuditLine, Author, Deed
     from waitroom.domain.claims import PassClaims, QueueClaims
+    from waitroom.domain.journal import JournalLine, Place, Search
     from waitroom.domain.message import Message
     from waitroom.domain.room import Room
     from waitroom.domain.snapshot import Snapshot
@@ -135,4 +136,38 @@ class OperatorStore(Store, Protocol):
 
     async def audit(self, room: str, *, before: str = "", limit: int) -> list[AuditLine]:
         """Return at most `limit` lines of the room's audit log, newest first; those at the id `before` and older."""
+        ...
+
+    async def admit(self, room: str, count: int, deed: Deed) -> tuple[str, int]:
+        """Call the next `count` visitors at once: beyond the rate, never beyond the capacity, at most 1,000.
+
+        Returns `called` and how many, or what keeps them out (paused, closed, off, recovering) and 0.
+        """
+        ...
+
+    async def dismiss(self, room: str, visitor: str, *, revoke: bool, deed: Deed) -> bool:
+        """End a visitor's session or, to `revoke`, session and place; proof of them counts no more. False: had none."""
+        ...
+
+    async def front(self, room: str, visitor: str, *, most_a_day: int, deed: Deed) -> tuple[str, int]:
+        """Put a visitor at the front of the queue.
+
+        Returns `placed` and the position, or why not (active, called, closed, off, limit) and 0.
+        """
+        ...
+
+    async def reset(self, room: str, deed: Deed, *, expected_version: int | None) -> int:
+        """Empty the queue and raise the epoch; return how many lost their place. Raises `VersionConflict`."""
+        ...
+
+    async def look(self, room: str, visitor: str) -> Place:
+        """Say where a visitor stands; changes nothing."""
+        ...
+
+    async def find(self, room: str, code: str, *, cursor: str = "") -> Search:
+        """Look for the visitor of a short code among some thousands of those known, from `cursor` on."""
+        ...
+
+    async def journal(self, room: str, *, before: str = "", limit: int) -> list[JournalLine]:
+        """Return at most `limit` lines of what happened, newest first; those at the id `before` and older."""
         ...

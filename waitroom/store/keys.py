@@ -16,10 +16,10 @@ Times in scores are ms. Three clocks are used, all of them the store's:
 | missed     | zset   | visitor → when the place is forgotten (claim clock)        | `hold_minutes`                 |
 | active     | zset   | visitor → session end (session clock)                      | the session                    |
 | entries    | list   | `slot:count`, oldest first, slots of 50 ms                 | 60 s and a margin              |
-| spent      | zset   | visitor whose provisional or older proof was honoured → its end (now) | the proof's     |
+| spent      | zset   | visitor, `!visitor` (proof that counts no more) → its end  | the proof's                    |
 | snapshot   | string | the room in numbers and scores at ranks of its queue, JSON | until the next                 |
 | pulse      | list   | totals each 5 s under the same limits, JSON, oldest first  | 5 min                          |
-| journal    | stream | kind, visitor, score                                       | 20,000 entries or 48 h         |
+| journal    | stream | kind (domain/journal.py), visitor, score                   | 100,000 entries or 48 h        |
 | audit      | stream | request, version, people, `line` (domain/audit.py, JSON)   | 10,000 entries or 400 days     |
 """
 

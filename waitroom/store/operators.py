@@ -2,26 +2,102 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.audit import read_line
+from waitroom.domain.journal import JournalLine, Place, Search
+from waitroom.domain.short_code import short_code
+from waitroom.errors import VersionConflict
 
 from .keys import key
-from .redis import RedisStore
+from .redis import RedisStore, new_generation
 
 if TYPE_CHECKING:
-    from waitroom.domain.audit import AuditLine
+    from waitroom.domain.audit import AuditLine, Deed
+
+SEARCHED: Final = ("called", "active", "missed", "queue", "journal")
+"""Where a visitor may be known, the small ones first."""
+_STEP: Final = 1_000
+_STEPS_A_CALL: Final = 20
 
 
 class RedisOperatorStore(RedisStore):
     """`OperatorStore` on Redis or Valkey."""
 
     async def audit(self, room: str, *, before: str = "", limit: int) -> list[AuditLine]:
-        entries = await self._command("audit", "XREVRANGE", key(room, "audit"), before or "+", "-", "COUNT", limit)
-        return [read_line(id_.decode(), _texts(facts), room) for id_, facts in entries]
+        entries = await self._entries("audit", room, before, limit)
+        return [read_line(id_, facts, room) for id_, facts in entries]
+
+    async def journal(self, room: str, *, before: str = "", limit: int) -> list[JournalLine]:
+        entries = await self._entries("journal", room, before, limit)
+        return [
+            JournalLine(id_, int(id_.partition("-")[0]), facts["kind"], facts["visitor"], int(facts["score"]))
+            for id_, facts in entries
+        ]
+
+    async def admit(self, room: str, count: int, deed: Deed) -> tuple[str, int]:
+        word, *number = await self._run("admit", room, new_generation(), count, deed.author.request_id, deed.as_line())
+        return word.decode(), int(number[0]) if number else 0
+
+    async def dismiss(self, room: str, visitor: str, *, revoke: bool, deed: Deed) -> bool:
+        purpose = "revoke" if revoke else "release"
+        (ended,) = await self._run(
+            "dismiss", room, new_generation(), visitor, purpose, deed.author.request_id, deed.as_line()
+        )
+        return bool(ended)
+
+    async def front(self, room: str, visitor: str, *, most_a_day: int, deed: Deed) -> tuple[str, int]:
+        word, *position = await self._run(
+            "front", room, new_generation(), visitor, most_a_day, deed.author.request_id, deed.as_line()
+        )
+        return word.decode(), int(position[0]) if position else 0
+
+    async def reset(self, room: str, deed: Deed, *, expected_version: int | None) -> int:
+        expected = "" if expected_version is None else expected_version
+        done, version, people = await self._run(
+            "reset", room, new_generation(), expected, deed.author.request_id, deed.as_line()
+        )
+        if not done:
+            raise VersionConflict(int(version))
+        await self._follow_version(room, int(version))
+        return int(people)
+
+    async def look(self, room: str, visitor: str) -> Place:
+        state, score, position, left = await self._run("look", room, visitor)
+        return Place(state.decode(), int(score), int(position), int(left))
+
+    async def find(self, room: str, code: str, *, cursor: str = "") -> Search:
+        looked_at = 0
+        place, _, at = cursor.partition(":")
+        places = SEARCHED[SEARCHED.index(place) if place in SEARCHED else 0 :]
+        for name in places:
+            for _ in range(_STEPS_A_CALL):
+                visitors, at = await self._some_visitors(room, name, at)
+                looked_at += len(visitors)
+                found = next((visitor for visitor in visitors if short_code(visitor) == code), None)
+                if found is not None:
+                    return Search(found, None, looked_at)
+                if not at:
+                    break
+            else:
+                return Search(None, f"{name}:{at}", looked_at)
+        return Search(None, None, looked_at)
+
+    async def _some_visitors(self, room: str, name: str, at: str) -> tuple[list[str], str]:
+        """Return some of the visitors that a key knows, and where to go on; empty at its end."""
+        if name == "journal":
+            lines = await self.journal(room, before=at, limit=_STEP)
+            return [line.visitor for line in lines if line.visitor], lines[-1].id if len(lines) == _STEP else ""
+        scanned, pairs = await self._command("find", "ZSCAN", key(room, name), at or "0", "COUNT", _STEP)
+        return [visitor.decode() for visitor in pairs[::2]], "" if scanned == b"0" else scanned.decode()
+
+    async def _entries(self, name: str, room: str, before: str, limit: int) -> list[tuple[str, dict[str, str]]]:
+        """Return entries of a stream, newest first."""
+        entries = await self._command(name, "XREVRANGE", key(room, name), before or "+", "-", "COUNT", limit)
+        return [(id_.decode(), _texts(pairs)) for id_, pairs in entries]
 
 
-def _texts(pairs: list[bytes]) -> dict[str, str]:
+def _texts(pairs: list[Any]) -> dict[str, str]:
     """Return a stream entry's fields."""
     words = [word.decode() for word in pairs]
     return dict(zip(words[::2], words[1::2], strict=True))

@@ -87,6 +87,9 @@ def limits(room: Room) -> list[str | int]:
     return [
         "mode", room.mode.value,
         "rate", number(room.rate),
+        "ramp_rate", "" if room.ramp is None else room.ramp.start_rate,
+        "ramp_start_ms", "" if room.ramp is None else room.ramp.start_ms,
+        "ramp_end_ms", "" if room.ramp is None else room.ramp.end_ms,
         "capacity", number(room.capacity),
         "burst", room.burst_visitors,
         "session_ms", room.session_seconds * 1000,
@@ -166,7 +169,7 @@ class RedisStore:
         token: tuple[Word, Word, Word, Word] = ("", "", "", "")
         if claims is not None:
             token = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
-        reply = await self._run("enter", room, visitor, purpose.value, *token, _new_generation(), *memory.arguments())
+        reply = await self._run("enter", room, visitor, purpose.value, *token, new_generation(), *memory.arguments())
         answer, now_ms, version, generation, epoch, score, position, end, left, active, entries = reply
         self._heard(memory, now_ms, generation.decode(), active, entries)
         await self._follow_version(room, int(version))
@@ -184,7 +187,7 @@ class RedisStore:
 
     async def beat(self, room: str) -> Census:
         memory = self._memory(room)
-        reply = await self._run("beat", room, _new_generation(), *memory.arguments())
+        reply = await self._run("beat", room, new_generation(), *memory.arguments())
         return await self._take_census(room, reply)
 
     async def census(self, room: str) -> Census:
@@ -194,7 +197,7 @@ class RedisStore:
         memory = self._memory(room)
         reply = await self._run(
             "renew", room, claims.visitor, claims.session_end_ms, claims.generation, int(claims.provisional),
-            _new_generation(), *memory.arguments(),
+            new_generation(), *memory.arguments(),
         )  # fmt: skip
         active, now_ms, version, generation, end, active_count, entries = reply
         self._heard(memory, now_ms, generation.decode(), active_count, entries)
@@ -202,10 +205,10 @@ class RedisStore:
         return Renewal(active=bool(active), now_ms=int(now_ms), generation=generation.decode(), session_end_ms=int(end))
 
     async def leave(self, room: str, visitor: str) -> bool:
-        return bool((await self._run("leave", room, visitor, _new_generation()))[0])
+        return bool((await self._run("leave", room, visitor, new_generation()))[0])
 
     async def release(self, room: str, visitor: str, *, generation: str = "") -> bool:
-        return bool((await self._run("release", room, visitor, generation, _new_generation()))[0])
+        return bool((await self._run("release", room, visitor, generation, new_generation()))[0])
 
     async def snapshot(self, room: str) -> Snapshot:
         census = self._memory(room).census
@@ -344,8 +347,8 @@ class RedisStore:
                     self._store_clock.learn(began, int(reply[4]))
                 return reply
             await self._restore(room)
-            if verb in {"census", "snapshot"}:  # they count a memory that is there; a beat begins one
-                begun = await self._run("beat", room, _new_generation(), *self._memory(room).arguments())
+            if verb in {"census", "snapshot", "look"}:  # they count a memory that is there; a beat begins one
+                begun = await self._run("beat", room, new_generation(), *self._memory(room).arguments())
                 if verb == "census":
                     return begun
         raise StoreUnavailable(f"room {room}: the store keeps losing its configuration")
@@ -405,7 +408,8 @@ def _outcome(error: Exception) -> str:
     return "timeout" if isinstance(error, TimeoutError) else "error"
 
 
-def _new_generation() -> str:
+def new_generation() -> str:
+    """Return the name of a memory, should one begin with this call."""
     return secrets.token_hex(4)
 
 

@@ -109,7 +109,7 @@ def _figures(state: RoomState) -> RoomFigures:
     return RoomFigures(
         name=state.name,
         mode=census.mode.value,
-        rate=state.room.rate,
+        rate=state.room.rate_at(census.now_ms),
         capacity=state.room.capacity,
         visitors={
             "waiting": census.waiting, "called": census.called, "missed": census.missed, "active": census.active,

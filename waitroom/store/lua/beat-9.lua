@@ -54,8 +54,17 @@ local function put_all(key, clock_ms, visitors)
   end
 end
 
-totals.ended = #take_due(keys.active, room.session_now_ms)
-take_due(keys.missed, room.claim_now_ms)
+-- Writes the same of each of `visitors` into the journal.
+local function journal_all(kind, visitors)
+  for _, visitor in ipairs(visitors) do
+    journal(keys.journal, kind, visitor, 0)
+  end
+end
+
+local over = take_due(keys.active, room.session_now_ms)
+totals.ended = #over
+journal_all('ended', over)
+journal_all('forgotten', take_due(keys.missed, room.claim_now_ms))
 take_due(keys.spent, now_ms)
 
 local waiting = redis.call('ZCARD', keys.queue)
@@ -68,9 +77,7 @@ if room.mode ~= 'paused' then
   if room.hold_ms > 0 then
     put_all(keys.missed, room.claim_now_ms + room.hold_ms, absent)
   end
-  for _, visitor in ipairs(absent) do
-    journal(keys.journal, 'missed', visitor, 0)
-  end
+  journal_all('missed', absent)
 end
 
 if room.mode == 'on' and waiting > 0 and recovering_ms(room, now_ms) == 0 then
@@ -101,5 +108,6 @@ if room.mode == 'on' and waiting > 0 and recovering_ms(room, now_ms) == 0 then
   end
 end
 
+room.granted = math.min(room.granted, redis.call('ZCARD', keys.called))
 save(keys.state, room, totals)
 return census(keys, room, now_ms)

@@ -1,4 +1,4 @@
--- Write the room's settings, if nobody else did meanwhile. A changed rate starts a new window.
+-- Write the room's settings, if nobody else did meanwhile. A changed rate starts a new window, unless a ramp leads to it.
 --
 -- KEYS    config state entries audit
 -- ARGV    1 expected version ('' for any; 'restore' writes only over an older one)   2 version to write when restoring
@@ -24,10 +24,14 @@ else
   version = version + 1
 end
 local fields = { 'version', whole(version), 'epoch', ARGV[4] ~= '' and ARGV[4] or current[3] or '1' }
+local ramp = false
+for i = 6, #ARGV, 2 do
+  ramp = ramp or (ARGV[i] == 'ramp_rate' and ARGV[i + 1] ~= '')
+end
 for i = 6, #ARGV, 2 do
   fields[#fields + 1] = ARGV[i]
   fields[#fields + 1] = ARGV[i + 1]
-  if ARGV[i] == 'rate' and current[2] and current[2] ~= ARGV[i + 1] then
+  if ARGV[i] == 'rate' and not ramp and current[2] and current[2] ~= ARGV[i + 1] then
     redis.call('DEL', entries_key)
     redis.call('HSET', state_key, 'entries', 0)
   end

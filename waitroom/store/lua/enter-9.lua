@@ -80,17 +80,20 @@ if room.mode == 'closed' then
   return answer('closed')
 end
 
--- Known: called. The pace was paid when they were called; the limits are looked at now. Who came in time and finds the
--- room full for a moment stays called.
+-- Known: called. The pace was paid when they were called; the limits are looked at now, the rate's with what an operator
+-- granted beyond it. Who came in time and finds the room full for a moment stays called.
 local claim_deadline = tonumber(redis.call('ZSCORE', called_key, visitor) or '0')
 if claim_deadline > 0 then
   local free = room.mode == 'on' and recovering_ms(room, now_ms) == 0
     and (not room.capacity or active_count + reserved(room) < room.capacity)
-    and (not room.rate or room.entries < room.rate)
+    and (not room.rate or room.entries < room.rate or room.granted > 0)
   if may_enter then
     if free then
       redis.call('ZREM', called_key, visitor)
       note_claims(room, 1, 0)
+      if room.rate and room.entries >= room.rate then
+        room.granted = room.granted - 1
+      end
       return admit(token_us or 0)
     end
     claim_deadline = math.max(claim_deadline, room.claim_now_ms + room.claim_ms)
@@ -129,7 +132,7 @@ if token_us and token_epoch == room.epoch then
       redis.call('ZADD', spent_key, whole(math.floor(token_us / 1000) + 86400000), visitor)
       return place(token_us, 'returned', 'returned')
     end
-  elseif token_us > room.frontier_us then
+  elseif token_us > room.frontier_us and not redis.call('ZSCORE', spent_key, '!' .. visitor) then
     return place(token_us, 'returned', 'returned')
   end
 end

@@ -1,7 +1,7 @@
 -- include whole
 -- One line of what happened, for customer service and reports. The beat trims it: to trim at each line would cost more
 -- than the line.
-local JOURNAL_LINES, JOURNAL_MS = 20000, 172800000
+local JOURNAL_LINES, JOURNAL_MS = 100000, 172800000
 
 local function journal(journal_key, kind, visitor, score)
   redis.call('XADD', journal_key, '*', 'kind', kind, 'visitor', visitor, 'score', whole(score))

@@ -1,4 +1,5 @@
 -- include whole
+-- include ramp
 -- Reads config and state into one table; nil when the room has no configuration. A state without a generation is
 -- a memory that has just begun: it gets `new_generation`. `room.was` holds the numbers as they were read, in the order
 -- of lib/save.lua, which writes only what changed.
@@ -11,26 +12,28 @@ local STOP_MS, STOP_LIMIT_MS = 2000, 3600000
 
 local function load(config_key, state_key, now_ms, new_generation)
   local c = redis.call('HMGET', config_key, 'version', 'epoch', 'mode', 'rate', 'capacity', 'burst', 'session_ms',
-    'sliding', 'refresh_ms', 'claim_ms', 'hold_ms', 'opens_ms')
+    'sliding', 'refresh_ms', 'claim_ms', 'hold_ms', 'opens_ms', 'ramp_rate',
+    'ramp_start_ms', 'ramp_end_ms')
   if not c[1] then
     return nil
   end
   local s = redis.call('HMGET', state_key, 'generation', 'born_ms', 'last_us', 'frontier_us', 'clock_ms', 'stopped_ms',
     'paused_ms', 'credit', 'credit_ms', 'entries', 'kept', 'absent', 'recover_until_ms', 'lost_ms', 'lost_active',
-    'lost_entries', 'restored', 'beat', 'idle_ms')
+    'lost_entries', 'restored', 'beat', 'idle_ms', 'granted')
   local was = {}
-  for i = 1, 18 do
+  for i = 1, 19 do
     was[i] = tonumber(s[i + 1] or 0)
   end
   local room = {
     version = tonumber(c[1]), epoch = tonumber(c[2]), mode = c[3],
-    rate = tonumber(c[4]), capacity = tonumber(c[5]), burst = tonumber(c[6]),
+    rate = ramped(tonumber(c[4]), tonumber(c[13]), tonumber(c[14]), tonumber(c[15]), now_ms),
+    capacity = tonumber(c[5]), burst = tonumber(c[6]),
     session_ms = tonumber(c[7]), sliding = c[8] == '1', refresh_ms = tonumber(c[9]),
     claim_ms = tonumber(c[10]), hold_ms = tonumber(c[11]),
     generation = s[1], born_ms = was[1], last_us = was[2], frontier_us = was[3], clock_ms = was[4],
     stopped_ms = was[5], paused_ms = was[6], credit = was[7], credit_ms = was[8], entries = was[9], kept = was[10],
     absent = was[11], recover_until_ms = was[12], lost_ms = was[13], lost_active = was[14], lost_entries = was[15],
-    restored = was[16], beat = was[17], idle_ms = was[18], was = was,
+    restored = was[16], beat = was[17], idle_ms = was[18], granted = was[19], was = was,
   }
   if not room.generation then
     room.generation = new_generation
