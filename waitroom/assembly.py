@@ -22,6 +22,7 @@ from .tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
+    from .gateway.exchange import Exchange
     from .metrics import Metrics
     from .settings import GatewaySettings, Settings
     from .store.operators import RedisOperatorStore
@@ -48,6 +49,7 @@ class Part(Protocol):
 def server_config(app: Part, settings: Settings, metrics: Metrics) -> uvicorn.Config:
     """Return how uvicorn serves `app`: our protocol, nothing added, nothing logged, nobody believed."""
     gateway = settings.gateway
+    set_out = app.set_out if isinstance(app, Gateway) else None
     limits = ProtocolLimits(
         first_byte_seconds=gateway.header_seconds,
         header_seconds=gateway.header_seconds,
@@ -56,7 +58,7 @@ def server_config(app: Part, settings: Settings, metrics: Metrics) -> uvicorn.Co
     )
     return uvicorn.Config(
         app,
-        http=protocol_class(limits, metrics.refused),
+        http=protocol_class(limits, metrics.refused, set_out),
         ws="none",
         interface="asgi3",
         lifespan="off",
@@ -131,6 +133,10 @@ class Gateway:
     ) -> Awaitable[None]:
         return self._gate(scope, receive, send)
 
+    def set_out(self, exchange: Exchange) -> bool:
+        """Send a request off by the direct way, if it may go that way."""
+        return self._gate.set_out(exchange)
+
     async def start(self) -> None:
         """Beat once, so that the store's clock and its rooms are known before the first visitor comes; then go on."""
         await self._beat.once()
@@ -159,7 +165,10 @@ class Gateway:
     def _take(self, settings: Settings) -> None:
         tokens = Tokens([key.get_secret_value() for key in settings.keys.signing])
         self._names = tuple(room.name for room in settings.rooms)
-        self._gate = build_gate(settings, self.store, self._documents, tokens, self._proxy, self.metrics, self._log)
+        proxy, documents = self._proxy, self._documents
+        self._gate = build_gate(
+            settings, self.store, documents, tokens, proxy, self.metrics, self._log, site_set_out=proxy.set_out
+        )
 
     def _make_proxy(self, options: ProxyOptions) -> Proxy:
         loop_time = asyncio.get_running_loop().time

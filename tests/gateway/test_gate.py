@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.gateway.front import FETCH, GENERATION, NOW_MS, VISITOR, Front, census
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.visit import Answer
-from waitroom.gateway.gate import edited_head
+from waitroom.gateway.answer import edited_head
 from waitroom.settings import GatewaySettings
 from waitroom.store.base import Purpose
 

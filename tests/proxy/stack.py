@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from tests.gateway.front import KEY, ScriptedStore
-from tests.proxy.rig import Backend, Wire
+from tests.proxy.rig import Backend, Facts, Wire
 from waitroom.domain.room import Mode, Room
 from waitroom.gateway.app import build_gate
 from waitroom.gateway.document import Documents
@@ -36,11 +36,14 @@ OPEN_ROOM = Room(name="default", mode=Mode.OFF)
 class Stack:
     """A gateway that lets everybody pass."""
 
-    def __init__(self, proxy: Proxy, port: int, state: ServerState) -> None:
+    def __init__(self, proxy: Proxy, facts: Facts, port: int, state: ServerState) -> None:
         self.proxy = proxy
+        self.facts = facts
         self.port = port
         self.state = state
         self.refused: list[str] = []
+        self.direct = 0
+        """How many requests set out on the direct way."""
         self._visitors: list[Wire] = []
 
     @property
@@ -67,11 +70,18 @@ class Stack:
                 await asyncio.sleep(0.002)
 
 
-_proxies: dict[int, Proxy] = {}
+_stacks: dict[int, Stack] = {}
 
 
-async def _site(scope: Any, receive: Any, send: Any) -> None:
-    await _proxies[scope["server"][1]](scope, receive, send)
+async def site_app(scope: Any, receive: Any, send: Any) -> None:
+    await _stacks[scope["server"][1]].proxy(scope, receive, send)
+
+
+def site_set_out(visitor: Any, *request: Any, **more: Any) -> Any:
+    stack = _stacks[visitor.connection.server[1]]
+    trip = stack.proxy.set_out(visitor, *request, **more)
+    stack.direct += trip is not None
+    return trip
 
 
 @cache
@@ -83,27 +93,44 @@ def _gate() -> Gate:
         store,
         Documents(store),
         Tokens([KEY]),
-        _site,
+        site_app,
         Metrics(),
         Log("gateway", Sink(io.StringIO(), style="json")),
+        site_set_out=site_set_out,
     )
 
 
 @contextlib.asynccontextmanager
-async def gateway(backend: str, limits: ProtocolLimits | None = None, **options: Any) -> AsyncIterator[Stack]:
-    """A gateway in front of `backend` for the time of the block; `options` are ProxyOptions."""
-    proxy = Proxy(ProxyOptions(backend, **options))
-    stack = Stack(proxy, 0, ServerState())
-    http = protocol_class(limits or ProtocolLimits(), stack.refused.append)
+async def gateway(
+    backend: str,
+    limits: ProtocolLimits | None = None,
+    *,
+    connections: int = 0,
+    gate: Gate | None = None,
+    **options: Any,
+) -> AsyncIterator[Stack]:
+    """A gateway in front of `backend` for the time of the block, at first with so many idle connections to it.
+
+    With one, a plain request goes the direct way. `gate` is another than one that lets everybody pass, made of
+    `site_app`
+    and `site_set_out`. `options` are ProxyOptions.
+    """
+    facts = Facts()
+    proxy = Proxy(ProxyOptions(backend, **options), facts)
+    stack = Stack(proxy, facts, 0, ServerState())
+    gate = gate or _gate()
+    http = protocol_class(limits or ProtocolLimits(), stack.refused.append, gate.set_out)
     config = uvicorn.Config(
-        _gate(), http=http, ws="none", lifespan="off", log_config=None, interface="asgi3", proxy_headers=False
+        gate, http=http, ws="none", lifespan="off", log_config=None, interface="asgi3", proxy_headers=False
     )
     config.load()
     loop = asyncio.get_running_loop()
     # Our protocol without uvicorn's Server, whose start and stop take a tenth of a second each.
     server = await loop.create_server(lambda: http(config, stack.state, {}), "127.0.0.1", 0, backlog=2_048)
     stack.port = server.sockets[0].getsockname()[1]
-    _proxies[stack.port] = proxy
+    _stacks[stack.port] = stack
+    for idle in [await proxy.pool.acquire() for _ in range(connections)]:
+        proxy.pool.release(idle)
     try:
         yield stack
     finally:
@@ -112,7 +139,7 @@ async def gateway(backend: str, limits: ProtocolLimits | None = None, **options:
         for connection in tuple(stack.state.connections):
             connection.transport.abort()
         await stack.idle()
-        del _proxies[stack.port]
+        del _stacks[stack.port]
         await proxy.aclose()
 
 

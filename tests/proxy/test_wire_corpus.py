@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 import uvloop
@@ -17,6 +17,8 @@ from tests.proxy.wire_nginx import MEASURED_WITH, connect, nginx, version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
 
 CORPUS = read_corpus()
 AT_ONCE = 24
@@ -30,13 +32,13 @@ NGINX_PATIENCE_SECONDS = 3.0
 every_case = pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.name)
 
 
-def all_played(one: Callable[[int, Case], Awaitable[Played]]) -> dict[str, Played]:
+def all_played(one: Callable[[int, Case], Awaitable[T]]) -> dict[str, T]:
     """Play the whole corpus in one loop."""
 
-    async def run() -> dict[str, Played]:
+    async def run() -> dict[str, T]:
         turn = asyncio.Semaphore(AT_ONCE)
 
-        async def limited(number: int, case: Case) -> Played:
+        async def limited(number: int, case: Case) -> T:
             async with turn:
                 return await one(number, case)
 
@@ -47,18 +49,22 @@ def all_played(one: Callable[[int, Case], Awaitable[Played]]) -> dict[str, Playe
         return runner.run(run())
 
 
-async def through_us(case: Case, *, bytewise: bool = False) -> Played:
+async def through_us(case: Case, *, bytewise: bool = False, connections: int = 0) -> tuple[Played, int]:
+    """What came of a case, and how many of its requests went the direct way."""
     backend = PlayedBackend(case)
     server = await asyncio.start_server(backend.serve, "127.0.0.1", 0, limit=2**20)
     try:
         site = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with gateway(site, read_timeout_seconds=READ_TIMEOUT_SECONDS, body_limit_bytes=BODY_LIMIT_BYTES) as stack:
-            return await play(
+        async with gateway(
+            site, connections=connections, read_timeout_seconds=READ_TIMEOUT_SECONDS, body_limit_bytes=BODY_LIMIT_BYTES
+        ) as stack:
+            played = await play(
                 case,
                 backend,
                 lambda: asyncio.open_connection("127.0.0.1", stack.port, limit=2**20),
                 bytewise=bytewise,
             )
+            return played, stack.direct
     finally:
         server.close()
         await backend.stop()
@@ -67,13 +73,21 @@ async def through_us(case: Case, *, bytewise: bool = False) -> Played:
 @pytest.fixture(scope="module")
 def whole() -> dict[str, Played]:
     """What came of each case when its bytes were sent as they are."""
-    return all_played(lambda number, case: through_us(case))
+    return {name: played for name, (played, _) in all_played(lambda number, case: through_us(case)).items()}
+
+
+@pytest.fixture(scope="module")
+def direct() -> dict[str, tuple[Played, int]]:
+    """The same when a connection to the backend stood ready, and how many requests went the direct way for that."""
+    # A backend that speaks unasked loses an idle connection, so there is no direct way to it.
+    return all_played(lambda number, case: through_us(case, connections=0 if case.greeting else 1))
 
 
 @pytest.fixture(scope="module")
 def bytewise() -> dict[str, Played]:
     """What came of each case when its bytes were sent one by one."""
-    return all_played(lambda number, case: through_us(case, bytewise=sum(map(len, case.client)) < BYTEWISE_BYTES))
+    played = all_played(lambda number, case: through_us(case, bytewise=sum(map(len, case.client)) < BYTEWISE_BYTES))
+    return {name: one for name, (one, _) in played.items()}
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +136,22 @@ def test_backend_and_client_see_these_bytes(case: Case, whole: dict[str, Played]
         assert whole_requests(played) == []
     assert played.got == case.gets
     assert played.end == case.end
+
+
+@every_case
+def test_they_see_the_same_on_the_direct_way(case: Case, direct: dict[str, tuple[Played, int]]) -> None:
+    """Whatever of a case does not go that way must be unchanged by it, too."""
+    played, _ = direct[case.name]
+    if case.turns:
+        assert b"".join(played.saw) == b"".join(turn.sees for turn in case.turns)
+    else:
+        assert whole_requests(played) == []
+    assert played.got == case.gets
+    assert played.end == case.end
+
+
+def test_enough_cases_go_the_direct_way(direct: dict[str, tuple[Played, int]]) -> None:
+    assert sum(went > 0 for _, went in direct.values()) >= 80
 
 
 @every_case

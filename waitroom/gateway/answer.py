@@ -76,6 +76,17 @@ def with_renewal(method: str, headers: Sequence[Header], cookies: Sequence[Heade
     return [*headers, (b"cache-control", b"private"), *cookies]
 
 
+def edited_head(head: bytes, cookies: Sequence[Header]) -> bytes:
+    """Return the raw head of an answer less what only Waitroom may say, with `cookies`."""
+    status_line, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    fields = [
+        (name.strip().lower(), value.strip(), line) for line in lines for name, _, value in [line.partition(b":")]
+    ]
+    kept = [line for name, value, line in fields if without_own([(name, value)])[0]]
+    added = [name + b": " + value for name, value in cookies]
+    return b"\r\n".join([status_line, *kept, *added, b"", b""])
+
+
 def _directives(headers: Sequence[Header]) -> set[bytes]:
     return {
         directive.partition(b"=")[0].strip().lower()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from waitroom.store.base import Store
     from waitroom.tokens import Tokens
 
+    from .direct import SetOut
     from .document import Documents
 
 _NEW_VISITOR: Final = partial(make_visitor, os.urandom)
@@ -55,14 +56,18 @@ def build_gate(
     metrics: Metrics,
     log: Log,
     *,
+    site_set_out: SetOut | None = None,
     new_visitor: Callable[[], str] = _NEW_VISITOR,
     new_nonce: Callable[[], str] = _NEW_NONCE,
 ) -> Gate:
-    """Return the gate in front of `site`. After a reload, build another and let it take the place of the old one."""
+    """Return the gate in front of `site`, to which `site_set_out` is the direct way.
+
+    After a reload, build another and let it take the place of the old one.
+    """
     desk = Desk(settings.gateway, store, documents, tokens, metrics, log, new_visitor)
     rooms = [room.name for room in settings.rooms]
     own = own_routes(settings.gateway.prefix, QueueEndpoints(desk), LanguageChoice(desk), Health(store, rooms))
-    return Gate(desk, Router(settings.rooms), WaitingPage(new_nonce), site=site, own=own)
+    return Gate(desk, Router(settings.rooms), WaitingPage(new_nonce), site=site, own=own, site_set_out=site_set_out)
 
 
 def own_routes(prefix: str, queue: QueueEndpoints, language: LanguageChoice, health: Health) -> Starlette:

@@ -35,7 +35,7 @@ from .visitor import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, Iterable, MutableMapping
 
     from waitroom.logs import Log
     from waitroom.metrics import Metrics
@@ -101,10 +101,12 @@ class Desk:
 
     def read(self, scope: MutableMapping[str, Any]) -> tuple[Asked, str]:
         """Return what the request's headers say, and the scheme that the visitor used."""
-        client = scope.get("client")
-        peer: str = client[0] if client else ""
-        scheme: str = scope["scheme"]
-        asked = read_headers(scope["headers"], trusted=peer in self.trusted)
+        return self.read_head(scope["headers"], scope.get("client"), scope["scheme"])
+
+    def read_head(self, headers: Iterable[Header], client: tuple[str, int] | None, scheme: str) -> tuple[Asked, str]:
+        """Do the same without a scope; `client` is the immediate peer."""
+        peer = client[0] if client else ""
+        asked = read_headers(headers, trusted=peer in self.trusted)
         if asked.forwarding:
             scheme = find_origin(peer, scheme, asked.forwarding, self.trusted).scheme
         return asked, scheme

@@ -1,4 +1,7 @@
-"""One request and its response, as the application sees them: uvicorn's cycle with an ending that tells the truth.
+"""One request and its response: uvicorn's cycle with an ending that tells the truth.
+
+An application sees it by ASGI's messages; on the direct way (`direct`) whoever carries the trip calls `answer` and
+`go_on`. What is written to the client, and what is done when that fails, is the same.
 
 A response that breaks is broken off, never ended; framing is ours, not the application's; and an application that
 fails before it answers gives a plain 500 and one line in the log, without a word of the request.
@@ -7,7 +10,7 @@ fails before it answers gives a plain 500 and one line in the log, without a wor
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -16,18 +19,14 @@ from waitroom.gateway.response_head import response_head
 from waitroom.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from uvicorn._types import (
-        ASGI3Application,
-        ASGIReceiveEvent,
-        ASGISendEvent,
-        HTTPResponseStartEvent,
-        HTTPScope,
-    )
+    from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPScope
     from uvicorn.protocols.http.flow_control import FlowControl
     from uvicorn.server import ServerState
 
+    from waitroom.gateway.direct import Trip
+    from waitroom.gateway.request_head import RequestHead
     from waitroom.gateway.response_head import ResponseHead
     from waitroom.gateway.tunnel import ClientTunnel
 
@@ -41,6 +40,10 @@ class Connection(Protocol):
     flow: FlowControl
     server_state: ServerState
     tasks: set[asyncio.Task[None]]
+    client: tuple[str, int] | None
+    scheme: Literal["http", "https"] | None
+
+    def run(self, exchange: Exchange, app: ASGI3Application) -> None: ...
 
     def pause_reading(self) -> None: ...
 
@@ -56,11 +59,13 @@ class Connection(Protocol):
 
 
 class Exchange(RequestResponseCycle):
-    """One request and its response, as the application sees them."""
+    """One request and its response."""
 
     # How every exchange begins; set on the object only where it changes.
     task: asyncio.Task[None]  # set when it begins to run
     tunnel: ClientTunnel | None = None
+    trip: Trip | None = None
+    """On the direct way; handed over to the application if it does not end there."""
     disconnected = False
     more_body = True
     response_started = False
@@ -70,22 +75,17 @@ class Exchange(RequestResponseCycle):
     _pieces_bytes = 0
     _changed: asyncio.Event | None = None
     _head: ResponseHead  # set with response_started
+    _otherwise: ASGI3Application  # set with trip
     _left_bytes = 0
 
-    def __init__(
-        self,
-        connection: Connection,
-        scope: HTTPScope,
-        expects_continue: bool,  # positional: called for every request, and keywords cost
-        keep_alive: bool,
-    ) -> None:
+    def __init__(self, connection: Connection, request: RequestHead) -> None:
         # The parent's __init__ is not called: it would make an Event per request; every method that reads it is ours.
         self.connection = connection
-        self.scope = scope
+        self.request = request
         self.transport = connection.transport
         self.flow = connection.flow
-        self.keep_alive = keep_alive
-        self.waiting_for_100_continue = expects_continue
+        self.keep_alive = request.keep_alive
+        self.waiting_for_100_continue = request.expects_continue
 
     # From the connection
 
@@ -107,17 +107,59 @@ class Exchange(RequestResponseCycle):
     def disconnect(self) -> None:
         if not self.response_complete or self.tunnel is not None:
             self.disconnected = True
+        self._leave()
         self._wake()
+
+    def _leave(self) -> None:
+        if self.trip is not None:
+            self.trip.leave()
+            self.trip = None
+
+    def writing_resumed(self) -> None:
+        if self.trip is not None:
+            self.trip.resume()
 
     def _wake(self) -> None:
         if self._changed is not None:
             self._changed.set()
 
+    # From the direct way
+
+    def set_out(self, trip: Trip, otherwise: ASGI3Application) -> None:
+        """The answer will come by `trip`; `otherwise` is the application to which it is handed over if it does not."""
+        self.trip = trip
+        self._otherwise = otherwise
+
+    def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes, more_body: bool) -> None:
+        """Begin the response, and end it unless there is more."""
+        try:
+            self._start(status, headers, body, more_body)
+        except Exception as error:  # noqa: BLE001 - the same border as the application's
+            self._leave()
+            self._failed(error)
+
+    def go_on(self, body: bytes, more_body: bool) -> None:
+        """Write more of the body."""
+        try:
+            self._continue(body, more_body)
+        except Exception as error:  # noqa: BLE001 - the same border as the application's
+            self._leave()
+            self._failed(error)
+
+    def take_over(self) -> None:
+        """Go on the ordinary way: the response has not begun."""
+        self.connection.run(self, self._otherwise)
+
+    def break_off(self) -> None:
+        """The rest of the response will never come."""
+        self.trip = None
+        self.connection.break_off()
+
     # From the application
 
-    async def run_asgi(self, app: ASGI3Application) -> None:
+    async def run_asgi(self, app: ASGI3Application, scope: HTTPScope) -> None:  # type: ignore[override]  # it has one
         try:
-            await app(self.scope, self.receive, self.send)
+            await app(scope, self.receive, self.send)
         except asyncio.CancelledError:
             if not self.response_complete:
                 self.connection.break_off()
@@ -148,8 +190,7 @@ class Exchange(RequestResponseCycle):
             (b"content-length", b"%d" % len(text)),
             (b"cache-control", b"no-store"),
         ]
-        self._start({"type": "http.response.start", "status": 500, "headers": headers})
-        self._continue({"body": text})
+        self._start(500, headers, text, False)
 
     async def send(self, message: ASGISendEvent) -> None:
         """Take a part of the response, as ASGI has it; when more is to come, return once that can be written.
@@ -164,24 +205,26 @@ class Exchange(RequestResponseCycle):
         if not self.response_started:
             if message["type"] != "http.response.start":
                 raise RuntimeError(f"Expected 'http.response.start', got {message['type']!r}.")
-            self._start(message)
+            more: Mapping[str, Any] = message
+            self._start(message["status"], message.get("headers", ()), more.get("body"), more.get("more_body", False))
         elif not self.response_complete:
             if message["type"] != "http.response.body":
                 raise RuntimeError(f"Expected 'http.response.body', got {message['type']!r}.")
-            self._continue(message)
+            self._continue(message.get("body", b""), message.get("more_body", False))
         else:
             raise RuntimeError(f"Got {message['type']!r} after the response was complete.")
         if self.flow.write_paused and not (self.response_complete or self.disconnected):
             await self.flow.drain()
 
-    def _start(self, message: HTTPResponseStartEvent) -> None:
+    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes | None, more_body: bool) -> None:
+        """Write the head of the response and, unless that comes later, the body as far as it is there."""
         # A client told a final status instead of "continue" may or may not send its body: only closing is unambiguous.
         head = response_head(
-            message["status"],
-            message.get("headers", ()),
+            status,
+            headers,
             self.connection.server_state.default_headers,
-            method=self.scope["method"],
-            version=self.scope["http_version"],
+            method=self.request.method,
+            version=self.request.version,
             keep_alive=self.keep_alive and not self.waiting_for_100_continue,
         )
         self._head = head
@@ -189,15 +232,13 @@ class Exchange(RequestResponseCycle):
         self._left_bytes = head.length or 0
         self.waiting_for_100_continue = False
         self.response_started = True
-        if "body" in message:
-            self._continue(message, head.data)
-        else:
+        if body is None:
             self.transport.write(head.data)
+        else:
+            self._continue(body, more_body, head.data)
 
-    def _continue(self, message: Mapping[str, Any], before: bytes = b"") -> None:
+    def _continue(self, body: bytes, more_body: bool, before: bytes = b"") -> None:
         """Write a part of the body, with what is to go `before` it in the same breath."""
-        body = message.get("body", b"")
-        more_body = message.get("more_body", False)
         head = self._head
         if head.bodiless:
             body = b""
@@ -215,6 +256,7 @@ class Exchange(RequestResponseCycle):
             self.transport.write(before + body)
         if not more_body:
             self.response_complete = True
+            self.trip = None
             self._wake()
             self.connection.exchange_finished(self)
 

@@ -6,22 +6,22 @@ Waitroom's own and never reaches the site.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from waitroom.domain.room import Mode
 from waitroom.domain.visit import Answer
-from waitroom.errors import RoomUnknown, StoreUnavailable
+from waitroom.errors import StoreUnavailable
 from waitroom.store.base import Purpose
 
-from .answer import with_cookies, with_renewal, without_own
+from .answer import edited_head, with_cookies, with_renewal, without_own
+from .decision import AMBIGUOUS, BYPASS, FRESH, OFF, STALE, THROUGH, UNREADY, Decider
 from .problems import plain_problem, problem
+from .tunnel import EditedTunnel
 from .visitor import read_manner
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+    from collections.abc import Awaitable, MutableMapping, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from waitroom.domain.visit import Visit
     from waitroom.store.base import RoomRecord
 
+    from .decision import Decision
     from .desk import Desk, Proofs
+    from .direct import Edit, SetOut
+    from .exchange import Exchange
     from .page.waiting import WaitingPage
     from .visitor import Asked, Header
 
@@ -42,14 +45,25 @@ class Gate:
     """ASGI app around `site` (what is protected) and `own` (what lies under the prefix).
 
     The shared document is served before any routing: it is what all who wait ask for, again and again.
+    `site_set_out` is the site's end of the direct way, if it has one.
     """
 
-    def __init__(self, desk: Desk, router: Router, page: WaitingPage, *, site: ASGIApp, own: ASGIApp) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        router: Router,
+        page: WaitingPage,
+        *,
+        site: ASGIApp,
+        own: ASGIApp,
+        site_set_out: SetOut | None = None,
+    ) -> None:
         self._desk = desk
-        self._router = router
+        self._decide = Decider(desk, router).decide
         self._page = page
         self._site = site
         self._own = own
+        self._site_set_out = site_set_out
         self._prefix = desk.settings.prefix
         self._below_prefix = desk.settings.prefix + "/"
         self._store = desk.store
@@ -61,7 +75,7 @@ class Gate:
             await self._own(scope, receive, send)
             return
         path = scope["path"]
-        if path.startswith(self._prefix) and (path.startswith(self._below_prefix) or path == self._prefix):
+        if self._is_own(path):
             if path.endswith(_DOCUMENT) and scope["method"] in _SAFE:
                 answer = self._documents.answer(path[len(self._below_prefix) : -len(_DOCUMENT)])
                 if answer is not None:
@@ -70,55 +84,80 @@ class Gate:
                     return
             await self._own(scope, receive, send)
             return
-        method = scope["method"]
-        asked, scheme = self._desk.read(scope)
         extensions = scope.get("extensions")
         if extensions is not None and b"#" in extensions.get("waitroom.target", b""):
             await _refuse(scope, send, "A request's target has no fragment.")
             return
-        route = self._router.route(method, asked.host, scope["raw_path"])
-        inner = {**scope, "headers": asked.headers, "scheme": scheme}
-        room = route.room
-        if room is None:
-            if route.ambiguous:
-                self._metrics.requests("", "refused")
-                await _refuse(scope, send, "The path can be read in more than one way. Please use its plain form.")
-                return
-            await self._pass_by("", "unmatched", inner, receive, send)
+        decision = self._decide(
+            scope["method"], scope["raw_path"], scope["headers"], scope.get("client"), scope["scheme"]
+        )
+        verdict, room, asked, scheme, record, proofs = decision
+        if verdict in THROUGH:
+            self._metrics.requests(room, verdict)
+            await self._through(decision, scope, receive, send)
             return
-        try:
-            record = self._store.record(room)
-        except RoomUnknown:
+        if verdict is AMBIGUOUS:
+            self._metrics.requests("", "refused")
+            await _refuse(scope, send, "The path can be read in more than one way. Please use its plain form.")
+            return
+        if verdict is UNREADY:
             # For a moment while a reload goes through; what is protected stays so.
             await _answer(scope, send, 503, *plain_problem(503, "Not ready", f"The room {room} is being set up."))
             return
-        if record.room.mode is Mode.OFF:
-            await self._pass_by(room, "off", inner, receive, send)
+        assert record is not None
+        assert proofs is not None
+        inner = {**scope, "headers": asked.headers, "scheme": scheme}
+        if verdict is STALE and await self._renewed(record, proofs, inner, receive, send):
             return
-        if route.bypass:
-            await self._pass_by(room, "bypass", inner, receive, send)
-            return
-        proofs = self._desk.find_pass(asked, room, scheme)
-        claims = proofs.pass_
-        if claims is not None:
-            refresh_ms = record.room.refresh_seconds * 1000
-            if claims.fresh(self._store.now_ms(), refresh_ms):
-                self._metrics.requests(room, "fresh")
-                await self._serve(claims, proofs, inner, receive, send)
-                return
-            if await self._renewed(claims, refresh_ms, proofs, inner, receive, send):
-                return
         await self._without_pass(record, asked, proofs, inner, receive, send)
+
+    def _is_own(self, path: str) -> bool:
+        return path.startswith(self._prefix) and (path.startswith(self._below_prefix) or path == self._prefix)
 
     # In.
 
-    async def _pass_by(self, room: str, outcome: str, inner: Scope, receive: Receive, send: Send) -> None:
+    def set_out(self, exchange: Exchange) -> bool:
+        """Send a request to the site by the direct way. False: it must go the ordinary way, as if never seen here."""
+        request, connection = exchange.request, exchange.connection
+        if self._site_set_out is None or self._is_own(request.decoded_path()):
+            return False
+        method, client = request.method, connection.client
+        decision = self._decide(method, request.path, request.headers, client, connection.scheme or "http")
+        verdict, room, asked, scheme, _, proofs = decision
+        headers = asked.headers
+        edit: Edit = _passed_by
+        if verdict not in THROUGH:
+            return False
+        if verdict is FRESH:
+            assert proofs is not None
+            assert proofs.pass_ is not None
+            headers, edit = headers + _introduction(room, proofs.pass_.visitor), _served
+        trip = self._site_set_out(
+            exchange, method, request.target, headers, edit, client[0] if client else None, scheme, request.version
+        )
+        if trip is None:
+            return False
+        exchange.set_out(trip, partial(self._through, decision))
+        self._metrics.requests(room, verdict)
+        return True
+
+    async def _through(self, decision: Decision, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send a request to the site whose way is clear."""
+        inner = {**scope, "headers": decision.asked.headers, "scheme": decision.scheme}
+        if decision.verdict is FRESH:
+            proofs = decision.proofs
+            assert proofs is not None
+            assert proofs.pass_ is not None
+            await self._serve(proofs.pass_, proofs, inner, receive, send)
+        else:
+            await self._pass_by(inner, receive, send)
+
+    async def _pass_by(self, inner: Scope, receive: Receive, send: Send) -> None:
         """Send a request to the site that needs no pass."""
-        self._metrics.requests(room, outcome)
 
         def watch(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                message["headers"] = without_own(message["headers"])[0]
+                message["headers"] = _passed_by(message["headers"])
             return send(message)
 
         await self._site(_with_tunnel(inner, ()), receive, watch)
@@ -163,12 +202,12 @@ class Gate:
         message["headers"] = with_cookies(message["headers"], self._desk.farewell_headers(proofs))
         await send(message)
 
-    async def _renewed(
-        self, claims: PassClaims, refresh_ms: int, proofs: Proofs, inner: Scope, receive: Receive, send: Send
-    ) -> bool:
+    async def _renewed(self, record: RoomRecord, proofs: Proofs, inner: Scope, receive: Receive, send: Send) -> bool:
         """Serve the holder of a stale pass, with a new one if the store gives it. False when the session is over."""
+        claims = proofs.pass_
+        assert claims is not None
         try:
-            renewed = await self._desk.renew(claims, refresh_ms)
+            renewed = await self._desk.renew(claims, record.room.refresh_seconds * 1000)
         except StoreUnavailable:
             if not self._desk.honours(claims):
                 return False
@@ -193,7 +232,8 @@ class Gate:
         manner = read_manner(method, inner["headers"])
         if manner.preflight:
             # It never carries cookies, so it would take a new visitor's place each time.
-            await self._pass_by(room, "bypass", inner, receive, send)
+            self._metrics.requests(room, BYPASS)
+            await self._pass_by(inner, receive, send)
             return
         navigation = manner.navigation
         if manner.speculative:
@@ -208,7 +248,8 @@ class Gate:
         visit = await self._desk.enter(record, proofs, purpose)
         answer = visit.answer
         if answer is Answer.OFF:
-            await self._pass_by(room, "off", inner, receive, send)
+            self._metrics.requests(room, OFF)
+            await self._pass_by(inner, receive, send)
         elif answer is Answer.ADMITTED:
             self._metrics.requests(room, "provisional" if visit.provisional else "admitted")
             claims, cookies = self._desk.admission_headers(visit, proofs)
@@ -247,50 +288,28 @@ class Gate:
         await _answer(inner, send, status, body, headers)
 
 
-class _Tunnel:
-    """A client's connection that becomes a tunnel: its 101 gets the same edits as any other answer."""
-
-    def __init__(self, inner: Any, cookies: Sequence[Header]) -> None:
-        self._inner = inner
-        self._cookies = cookies
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def open(
-        self,
-        head: bytes,
-        on_data: Callable[[bytes], None],
-        on_eof: Callable[[], None],
-        on_lost: Callable[[], None],
-    ) -> asyncio.Transport:
-        transport: asyncio.Transport = await self._inner.open(
-            edited_head(head, self._cookies), on_data, on_eof, on_lost
-        )
-        return transport
-
-
-def edited_head(head: bytes, cookies: Sequence[Header]) -> bytes:
-    """Return a response head less what only Waitroom may say, with `cookies`."""
-    status_line, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
-    fields = [
-        (name.strip().lower(), value.strip(), line) for line in lines for name, _, value in [line.partition(b":")]
-    ]
-    kept = [line for name, value, line in fields if without_own([(name, value)])[0]]
-    added = [name + b": " + value for name, value in cookies]
-    return b"\r\n".join([status_line, *kept, *added, b"", b""])
-
-
 @lru_cache(1_024)
-def _introduction(room: str, visitor: str) -> tuple[Header, Header]:
+def _introduction(room: str, visitor: str) -> list[Header]:
     """Return what tells the backend whom it serves."""
-    return (b"waitroom-room", room.encode("ascii")), (b"waitroom-visitor", visitor.encode("ascii"))
+    return [(b"waitroom-room", room.encode("ascii")), (b"waitroom-visitor", visitor.encode("ascii"))]
+
+
+def _passed_by(headers: Sequence[Header]) -> Sequence[Header]:
+    """Return the answer to somebody whom the site can not release."""
+    return without_own(headers)[0]
+
+
+def _served(headers: Sequence[Header]) -> Sequence[Header] | None:
+    """Return the answer to an admitted visitor; None if it releases them."""
+    kept, released = without_own(headers)
+    return None if released else kept
 
 
 def _with_tunnel(inner: Scope, cookies: Sequence[Header]) -> Scope:
     extensions: MutableMapping[str, Any] | None = inner.get("extensions")
     if extensions is not None and "waitroom.tunnel" in extensions:
-        inner["extensions"] = {**extensions, "waitroom.tunnel": _Tunnel(extensions["waitroom.tunnel"], cookies)}
+        tunnel = EditedTunnel(extensions["waitroom.tunnel"], lambda head: edited_head(head, cookies))
+        inner["extensions"] = {**extensions, "waitroom.tunnel": tunnel}
     return inner
 
 

@@ -17,7 +17,6 @@ import socket
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
-from urllib.parse import unquote
 
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -100,7 +99,7 @@ def _ignore(reason: str) -> None:
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """One connection of a client. Made by uvicorn; limits and the counter of refusals are class attributes."""
+    """One connection of a client. Made by uvicorn, so what it is to know of its surroundings are class attributes."""
 
     # With these in its dictionary a connection would take 1 kB more.
     __slots__ = (
@@ -118,6 +117,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     limits: ClassVar[ProtocolLimits] = ProtocolLimits()
     on_refused: ClassVar[Callable[[str], None]] = staticmethod(_ignore)
+    set_out: ClassVar[Callable[[Exchange], bool] | None] = None
 
     cycle: Exchange
 
@@ -188,24 +188,27 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def request_came(self, head: RequestHead) -> None:
         previous = self.cycle
-        extensions: dict[str, Any] = {"waitroom.target": head.target, "waitroom.body_in_start": True}
-        self.scope = self._scope(head, extensions)
-        exchange = self.cycle = Exchange(self, self.scope, head.expects_continue, head.keep_alive)
+        exchange = self.cycle = Exchange(self, head)
         if head.is_websocket:
             self._tunnel = exchange.tunnel = ClientTunnel(self.transport, self.flow, self.loop, exchange.tunnel_opened)
-            extensions["waitroom.tunnel"] = self._tunnel
         self._deadline.enter(_BODY)
         app = self.app
         if self.limit_concurrency is not None and max(len(self.connections), len(self.tasks)) >= self.limit_concurrency:
             app = service_unavailable
         if previous is None or previous.response_complete:
-            self._run(exchange, app)
+            self._begin(exchange, app)
         else:
             self.pause_reading()
             self.pipeline.appendleft((exchange, app))
 
-    def _scope(self, head: RequestHead, extensions: dict[str, Any]) -> HTTPScope:
-        path = head.path.decode("ascii")
+    def _scope(self, exchange: Exchange) -> HTTPScope:
+        head = exchange.request
+        extensions: dict[str, Any] = {"waitroom.target": head.target, "waitroom.body_in_start": True}
+        if exchange.tunnel is not None:
+            extensions["waitroom.tunnel"] = exchange.tunnel
+        if exchange.trip is not None:
+            extensions["waitroom.trip"] = exchange.trip
+            exchange.trip = None
         return {
             "type": "http",
             "asgi": self._asgi,
@@ -215,7 +218,7 @@ class GatewayProtocol(HttpToolsProtocol):
             "scheme": self.scheme or "http",
             "root_path": self.root_path,
             "method": head.method,
-            "path": self.root_path + (unquote(path) if "%" in path else path),
+            "path": self.root_path + head.decoded_path(),
             "raw_path": self._raw_root_path + head.path,
             "query_string": head.query,
             "headers": head.headers,
@@ -239,10 +242,17 @@ class GatewayProtocol(HttpToolsProtocol):
 
     # From an exchange
 
-    def _run(self, exchange: Exchange, app: ASGI3Application) -> None:
+    def _begin(self, exchange: Exchange, app: ASGI3Application) -> None:
         self._running = exchange
+        set_out = type(self).set_out
+        if set_out is None or app is not self.app or not exchange.request.plain or not set_out(exchange):
+            self.run(exchange, app)
+
+    def run(self, exchange: Exchange, app: ASGI3Application) -> None:
+        """Let the application answer."""
         # Named, or asyncio makes up a name each time.
-        exchange.task = task = asyncio.Task(exchange.run_asgi(app), loop=self.loop, name="request")
+        running = exchange.run_asgi(app, self._scope(exchange))
+        exchange.task = task = asyncio.Task(running, loop=self.loop, name="request")
         self.tasks.add(task)
 
     def exchange_finished(self, exchange: Exchange) -> None:
@@ -254,7 +264,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._close(linger=self._deadline.phase is not _BUSY)
         elif self.pipeline:
             following, app = self.pipeline.pop()
-            self._run(cast("Exchange", following), app)
+            self._begin(cast("Exchange", following), app)
             if not self.pipeline:
                 self._resume_reading()
         else:
@@ -273,6 +283,11 @@ class GatewayProtocol(HttpToolsProtocol):
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._running is not None:
+            self._running.writing_resumed()
 
     def pause_reading(self) -> None:
         self.flow.pause_reading()
@@ -357,7 +372,20 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def protocol_class(limits: ProtocolLimits, on_refused: Callable[[str], None] | None = None) -> type[GatewayProtocol]:
-    """The class for uvicorn's `Config(http=…)`; `on_refused` is called with one of REASONS for each refusal."""
-    members = {"__slots__": (), "limits": limits, "on_refused": staticmethod(on_refused or _ignore)}
+def protocol_class(
+    limits: ProtocolLimits,
+    on_refused: Callable[[str], None] | None = None,
+    set_out: Callable[[Exchange], bool] | None = None,
+) -> type[GatewayProtocol]:
+    """The class for uvicorn's `Config(http=…)`.
+
+    `on_refused` is called with one of REASONS for each refusal, `set_out` with each plain request: True if it sent it
+    off by the direct way.
+    """
+    members = {
+        "__slots__": (),
+        "limits": limits,
+        "on_refused": staticmethod(on_refused or _ignore),
+        "set_out": None if set_out is None else staticmethod(set_out),
+    }
     return type("BoundGatewayProtocol", (GatewayProtocol,), members)

@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 from waitroom.gateway.refusals import RequestRefused
 
@@ -90,6 +91,12 @@ class RequestHead(NamedTuple):
     expects_continue: bool
     keep_alive: bool
     is_websocket: bool
+    plain: bool
+    """It has no body, waits for nothing, asks for no other protocol."""
+
+    def decoded_path(self) -> str:
+        path = self.path.decode("ascii")
+        return unquote(path) if "%" in path else path
 
     def without(self, unwanted: bytes) -> bytes:
         """The bytes of the head, all fields but those of that name."""
@@ -119,7 +126,8 @@ def checked_head(
     host = checked_host(watched)
     path, query = path_and_query(target, host, method)
     if len(watched) == 1 and not upgrading:  # as most requests are: only a Host
-        return RequestHead(method, version, target, path, query, headers, False, persistent and version == "1.1", False)
+        keep_alive = persistent and version == "1.1"
+        return RequestHead(method, version, target, path, query, headers, False, keep_alive, False, True)
     expects_continue = bodied = False
     upgrades: list[bytes] = []
     for name, value in watched:
@@ -138,4 +146,4 @@ def checked_head(
             upgrades.append(value.lower())
     is_websocket = upgrading and method == "GET" and version == "1.1" and not bodied and upgrades == [b"websocket"]
     keep_alive = persistent and version == "1.1" and not is_websocket
-    return RequestHead(method, version, target, path, query, headers, expects_continue, keep_alive, is_websocket)
+    return RequestHead(method, version, target, path, query, headers, expects_continue, keep_alive, is_websocket, False)

@@ -7,7 +7,7 @@ passes on: data, end of file, loss.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
@@ -112,3 +112,24 @@ class ClientTunnel:
                 self._on_lost()
         else:
             self._flow.resume_reading()
+
+
+class EditedTunnel:
+    """A tunnel that edits the head it is opened with."""
+
+    def __init__(self, inner: Any, edit: Callable[[bytes], bytes]) -> None:
+        self._inner = inner
+        self._edit = edit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def open(
+        self,
+        head: bytes,
+        on_data: Callable[[bytes], None],
+        on_eof: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> asyncio.Transport:
+        transport: asyncio.Transport = await self._inner.open(self._edit(head), on_data, on_eof, on_lost)
+        return transport

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from waitroom.errors import BackendError, Refused
 from waitroom.proxy.answers import own_answer, wants_html
+from waitroom.proxy.direct import Trip
 from waitroom.proxy.exchange import SWITCHING, Exchange
 from waitroom.proxy.failures import CLIENT_CLOSED_REQUEST, ClientGone, ResponseBroken, kind_of
 from waitroom.proxy.headers import RequestRewriter
@@ -17,9 +18,11 @@ from waitroom.proxy.pool import ConnectionPool
 from waitroom.proxy.websocket import run_tunnel
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import MutableMapping, Sequence
 
+    from waitroom.proxy.direct import Edit, Visitor
     from waitroom.proxy.exchange import Receive, Send
+    from waitroom.proxy.headers import Header
     from waitroom.proxy.websocket import Tunnel
 
 __all__ = ["Proxy", "ProxyObserver", "ProxyOptions", "ResponseBroken"]
@@ -33,7 +36,8 @@ class Proxy:
 
     The scope is what the gate hands over: `client` the immediate peer, `scheme` resolved, forwarding fields of
     untrusted peers removed. `extensions` may hold `waitroom.target`, the target's bytes as received, and
-    `waitroom.tunnel`, a Tunnel, when the request asks for a WebSocket.
+    `waitroom.tunnel`, a Tunnel, when the request asks for a WebSocket, and `waitroom.trip`, a Trip of `set_out` that
+    could not be ended on the direct way.
 
     Raises ResponseBroken when an answer broke off after its head was sent.
     """
@@ -62,9 +66,10 @@ class Proxy:
         await self.pool.aclose()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        started = perf_counter()
         method: str = scope["method"]
         extensions = scope.get("extensions") or {}
+        trip: Trip | None = extensions.get("waitroom.trip")
+        begun, started = (None, perf_counter()) if trip is None else (trip.hand_over(), trip.started)
         tunnel: Tunnel | None = extensions.get("waitroom.tunnel")
         target: bytes | None = extensions.get("waitroom.target")
         if target is None:
@@ -92,6 +97,7 @@ class Proxy:
                 self._observer,
                 self._options.body_limit_bytes,
                 body_in_start="waitroom.body_in_start" in extensions,
+                begun=begun,
             )
             self._live.add(exchange)
             if self._sweep_timer is None:
@@ -116,6 +122,40 @@ class Proxy:
                 exchange.close()
             if status != SWITCHING:
                 self._observer.request_finished(method, status, perf_counter() - started)
+
+    def set_out(
+        self,
+        visitor: Visitor,
+        method: str,
+        target: bytes,
+        headers: Sequence[Header],
+        edit: Edit,
+        peer: str | None,
+        scheme: str,
+        http_version: str,
+    ) -> Trip | None:
+        """Send a request without a body on an idle connection, and its answer to `visitor` by plain calls.
+
+        None if that cannot be: nothing has happened then, and the request is to come as an ASGI request.
+        """
+        started = perf_counter()
+        if not self.pool.idle:
+            return None
+        try:
+            request = self._rewriter.rewrite(
+                method, target, headers, peer=peer, scheme=scheme, http_version=http_version
+            )
+        except Refused:
+            return None
+        connection = self.pool.take() if request.repeatable else None
+        if connection is None:
+            return None
+        if self._sweep_timer is None:
+            self._start_sweep()
+        connection.begin(method)
+        connection.write(request.head)
+        connection.request_sent = True
+        return Trip(visitor, method, connection, edit, self.pool, self._observer, started)
 
     async def _fail(
         self, error: BackendError | Refused, scope: MutableMapping[str, Any], exchange: Exchange | None, send: Send
@@ -160,7 +200,9 @@ class Proxy:
     def _sweep(self) -> None:
         now = asyncio.get_running_loop().time()
         for exchange in self._live:
-            exchange.sweep(now, self._options.read_timeout_seconds)
+            exchange.sweep()
         self._sweep_timer = None
-        if self._live or self.pool.idle:
+        if self._live or self.pool.slots:
             self._start_sweep()
+        else:
+            self.pool.sweep(now)

@@ -2,7 +2,7 @@
 
 Life of a connection: `begin` an exchange, `write` the request, `wait` until something has arrived, read `status` and
 `headers` once `head_done`, `take` the body until `complete`; then the pool either keeps it (`reusable`) or aborts it.
-One coroutine reads; nothing here awaits but `wait` and `drain`, so nothing here races.
+One coroutine, or one who is called (`watch`), reads; nothing here awaits but `wait` and `drain`, so nothing here races.
 
 The parser is llhttp in its strict mode (httptools). What it lets through and we do not: transfer codings other than
 chunked, versions other than 1.0 and 1.1, statuses above 599, a 101 nobody asked for, long header blocks, and anything
@@ -65,6 +65,7 @@ class BackendConnection(asyncio.BufferedProtocol):
         "_upgrade",
         "_upgrading",
         "_waiter",
+        "_watcher",
         "_write_backlog_bytes",
         "busy",
         "complete",
@@ -90,6 +91,7 @@ class BackendConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._watcher: Callable[[], None] | None = None
         self._drain_waiter: asyncio.Future[None] | None = None
         self._raw_data: Callable[[bytes], None] | None = None
         self._raw_end: Callable[[], None] | None = None
@@ -160,6 +162,10 @@ class BackendConnection(asyncio.BufferedProtocol):
             self.resume_reading()
         self._waiter = self._loop.create_future()
         return self._waiter
+
+    def watch(self, watcher: Callable[[], None] | None) -> None:
+        """Let `watcher` be called whenever `wait` would end, instead; None: no longer."""
+        self._watcher = watcher
 
     def take(self) -> bytes:
         """All of the body that has arrived and was not taken yet. It does not make reading go on: `wait` does."""
@@ -324,6 +330,9 @@ class BackendConnection(asyncio.BufferedProtocol):
             self._raw_writable()
 
     def _wake(self) -> None:
+        if self._watcher is not None:
+            self._watcher()
+            return
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)

@@ -39,6 +39,7 @@ class Exchange:
     """A request, its answer, and what is known of both.
 
     `body_in_start`: what starts an answer may bring of its body what is there (see gateway.exchange, which offers it).
+    `begun`: where the whole request has been sent already (see direct).
     """
 
     # How every exchange begins.
@@ -63,6 +64,7 @@ class Exchange:
         limit_bytes: int | None,
         *,
         body_in_start: bool = False,
+        begun: BackendConnection | None = None,
     ) -> None:
         self._method = method
         self._request = request
@@ -73,6 +75,9 @@ class Exchange:
         self._limit_bytes = limit_bytes
         self._body_in_start = body_in_start
         self.uploaded = self._watchable = request.length == 0
+        if begun is not None:
+            self.connection = begun
+            self.sent = True
 
     async def run(self) -> None:
         """Carry it out, up to the switch if there is one: then `status` is SWITCHING and `connection` stays held.
@@ -109,14 +114,12 @@ class Exchange:
         if connection is not None:
             self._pool.release(connection)
 
-    def sweep(self, now: float, limit_seconds: float) -> None:
-        """Called every now and then: time limits, and a watch for the visitor's leaving once it has taken a while."""
+    def sweep(self) -> None:
+        """Called every now and then: watch for the visitor's leaving once it has taken a while."""
         if self._inbound_task is None and self._watchable:
             if self._aged:
                 self._start_inbound()
             self._aged = True
-        if self.connection is not None:
-            self.connection.check_time(now, limit_seconds)
 
     # --- to the backend ---
 
@@ -125,25 +128,10 @@ class Exchange:
         request = self._request
         repeated = False
         while True:
-            connection = (None if repeated else self._pool.take()) or await self._pool.acquire(fresh=repeated)
-            self.connection = connection
-            if self.gone:
+            connection = self.connection or await self._begun(first, fresh=repeated)
+            if connection is None:
                 return None
-            new = connection.uses == 0
-            if not connection.alive or not (new or request.repeatable or connection.nothing_to_read()):
-                self._let_go()
-                if new:
-                    raise Vanished("the backend closed a new connection at once")
-                continue
-            connection.begin(self._method, upgrading=request.upgrade)
-            connection.write(request.head + first if first else request.head)
-            self.sent = True
-            if self.uploaded:
-                connection.request_sent = True
-            elif request.expects_continue:
-                await self._continued(connection)
-            else:
-                self._start_inbound()
+            new = connection.uses == 1
             try:
                 while not connection.head_done:
                     if connection.failure is not None:
@@ -157,6 +145,31 @@ class Exchange:
                 self._let_go()
             else:
                 return connection
+
+    async def _begun(self, first: bytes, *, fresh: bool) -> BackendConnection | None:
+        """The connection on which the request has been sent as far as it is here, or None: nobody waits."""
+        request = self._request
+        while True:
+            connection = (None if fresh else self._pool.take()) or await self._pool.acquire(fresh=fresh)
+            self.connection = connection
+            if self.gone:
+                return None
+            new = connection.uses == 0
+            if connection.alive and (new or request.repeatable or connection.nothing_to_read()):
+                break
+            self._let_go()
+            if new:
+                raise Vanished("the backend closed a new connection at once")
+        connection.begin(self._method, upgrading=request.upgrade)
+        connection.write(request.head + first if first else request.head)
+        self.sent = True
+        if self.uploaded:
+            connection.request_sent = True
+        elif request.expects_continue:
+            await self._continued(connection)
+        else:
+            self._start_inbound()
+        return connection
 
     async def _continued(self, connection: BackendConnection) -> None:
         """Leave it to the backend whether the visitor shall send the body.

@@ -101,8 +101,13 @@ class ConnectionPool:
             self._idle.append(connection)
 
     def sweep(self, now: float) -> None:
-        """Close what has been idle too long; `now` is the loop's time, and what counts as now until the next call."""
+        """Fail what the backend keeps waiting, and close what has been idle too long.
+
+        `now` is the loop's time, and what counts as now until the next call.
+        """
         self._now = now
+        for connection in tuple(self._open):
+            connection.check_time(now, self._options.read_timeout_seconds)
         oldest_kept = now - self._options.idle_timeout_seconds
         while self._idle and self._idle[0].idle_since <= oldest_kept:
             self._idle.pop(0).abort()
