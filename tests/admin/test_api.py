@@ -21,14 +21,12 @@ from waitroom.store.base import Purpose
 from waitroom.store.connect import open_operator_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from waitroom.store.operators import RedisOperatorStore
 
 pytestmark = pytest.mark.anyio
 
 TOKEN = "t" * 32
-ROOMS = (Room(name="drop", rate=600, capacity=50), Room(name="vip", match=("/vip*",)))
+ROOMS = (Room(name="drop", rate=600, capacity=50, front_limit=1), Room(name="vip", match=("/vip*",)))
 
 
 class Listener:
@@ -57,22 +55,6 @@ class Listener:
             json={"changes": changes, "reason": "test"},
             headers={name.replace("_", "-"): value for name, value in headers.items()},
         )
-
-
-@pytest.fixture
-async def listener(valkey_url: str) -> AsyncIterator[Listener]:
-    store = open_operator_store(valkey_url, ROOMS, deadline_ms=5_000)
-    await store.seed()
-    yield Listener(store)
-    await store.aclose()
-
-
-@pytest.fixture
-async def cut_off() -> AsyncIterator[Listener]:
-    """A listener whose store is away."""
-    store = open_operator_store("unix:///nonexistent/store.sock", ROOMS, deadline_ms=500)
-    yield Listener(store)
-    await store.aclose()
 
 
 async def test_a_room_is_shown_as_it_is_in_force_with_its_version_as_etag(listener: Listener) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,21 @@ class Nothing(Arguments):
     pass
 
 
+class Ramping(Arguments):
+    to: int = Field(ge=0, le=10_000_000, description="The rate to be reached.")
+    minutes: float = Field(gt=0, le=1_440, description="How long it takes.")
+    start: int | None = Field(
+        default=None, ge=0, le=10_000_000, description="The rate to begin from; by default the one in force."
+    )
+
+
+class Saying(Arguments):
+    message: str | dict[str, str] = Field(
+        description='A text for all, or language → text with `"*"` for all others; empty for nothing.'
+    )
+    until: str | None = Field(default=None, description="Until when it is shown: date and time with distance to UTC.")
+
+
 class Undoing(Arguments):
     version: int | None = Field(
         default=None, ge=1, description="The version that the change to be taken back made; by default the last change."
@@ -67,6 +83,29 @@ def turning(verb: str) -> Callable[[Verbs, Call[Nothing]], Awaitable[RoomState]]
         return await desk.apply(call, verb, live)
 
     return turn
+
+
+async def ramp(desk: Verbs, call: Call[Ramping]) -> RoomState:
+    """Lead the rate evenly to another; it goes on by the store's time, whatever process ends."""
+    asked = call.arguments
+
+    def live(record: RoomRecord) -> dict[str, Any]:
+        now_ms = desk.store.now_ms()
+        start = asked.start if asked.start is not None else record.room.rate_at(now_ms)
+        if start is None:
+            raise Mistaken([Mistake("start", "is missing: the room has no rate to begin from", "a number")])
+        begins = datetime.fromtimestamp(now_ms / 1000, UTC)
+        ends = begins + timedelta(minutes=asked.minutes)
+        ramp = {"start_rate": start, "starts_at": begins.isoformat(), "ends_at": ends.isoformat()}
+        return checked(record, {"rate": asked.to, "ramp": ramp})
+
+    return await desk.apply(call, "ramp", live)
+
+
+async def message(desk: Verbs, call: Call[Saying]) -> RoomState:
+    """Say something to those who wait, or nothing any more."""
+    changes = {"message": call.arguments.message, "message_until": call.arguments.until}
+    return await desk.apply(call, "message", lambda record: checked(record, changes))
 
 
 async def undo(desk: Verbs, call: Call[Undoing]) -> RoomState:
@@ -107,6 +146,8 @@ def checked(record: RoomRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
             mistakes.append(Mistake(key, "must be a number, a word or null"))
         else:
             live[key] = value
+    if record.room.ramp is not None and changes.get("rate", FROM_FILE) != FROM_FILE and "ramp" not in changes:
+        live["ramp"] = None  # a rate set by hand ends the way to another
     if "message" in changes and "message_until" not in changes:
         live["message_until"] = None  # the moment of the message before says nothing about this one
     seed = record.seed or record.room.model_dump(mode="json")

@@ -104,7 +104,7 @@ class Verbs:
             except VersionConflict as conflict:
                 if expected is None and attempt < _ATTEMPTS:
                     continue
-                raise Stale(conflict.current, await self._since(name, expected or before.version)) from None
+                raise Stale(conflict.current, await self.since(name, expected or before.version)) from None
             if after.version > before.version:
                 self.tell(name, call.author, action, version=after.version, changed=_differences(before, after))
             return await self.show(name)
@@ -123,7 +123,8 @@ class Verbs:
             **facts,
         )
 
-    async def _since(self, room: str, version: int) -> list[AuditLine]:
+    async def since(self, room: str, version: int) -> list[AuditLine]:
+        """Return what was changed after `version`, oldest first."""
         lines = await self.store.audit(room, limit=_LINES_LOOKED_AT)
         return [line for line in reversed(lines) if line.version > version]
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
-from .call import Arguments, Call
-from .records import AuditPage, audit
+from waitroom.errors import Mistake
+
+from .call import Arguments, Call, Mistaken
+from .records import AuditPage, JournalPage, audit, journal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -24,7 +26,7 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Exporting(Arguments):
-    what: Literal["audit"] = Field(default="audit", description="Which record.")
+    what: Literal["audit", "journal"] = Field(default="audit", description="Which record; a journal is one room's.")
     room: str | None = Field(default=None, description="Only of this room.")
     format: Literal["csv", "jsonl"] = Field(default="csv", description="`csv`, or `jsonl`: one JSON object a line.")
 
@@ -41,7 +43,10 @@ class Export:
 async def export(desk: Verbs, call: Call[Exporting]) -> Export:
     """Return a whole record, oldest first."""
     asked = call.arguments
-    lines = await _all_pages(lambda cursor: _audit_page(desk, call, cursor))
+    if asked.what == "journal" and asked.room is None:
+        raise Mistaken([Mistake("room", "is missing", "a journal is one room's")])
+    page = _audit_page if asked.what == "audit" else _journal_page
+    lines = await _all_pages(lambda cursor: page(desk, call, cursor))
     lines.reverse()
     stem = f"waitroom-{asked.what}" + (f"-{asked.room}" if asked.room else "")
     if asked.format == "csv":
@@ -53,6 +58,13 @@ async def _audit_page(desk: Verbs, call: Call[Exporting], cursor: str) -> tuple[
     page = AuditPage(room=call.arguments.room, cursor=cursor, limit=_PAGE)
     answer = await audit(desk, Call("", page, call.author))
     return answer["changes"], answer["next"]
+
+
+async def _journal_page(desk: Verbs, call: Call[Exporting], cursor: str) -> tuple[list[dict[str, Any]], str | None]:
+    assert call.arguments.room is not None
+    desk.store.record(call.arguments.room)
+    answer = await journal(desk, Call(call.arguments.room, JournalPage(cursor=cursor, limit=_PAGE), call.author))
+    return answer["lines"], answer["next"]
 
 
 async def _all_pages(

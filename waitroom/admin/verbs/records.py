@@ -11,6 +11,7 @@ from pydantic import Field
 from waitroom.errors import Mistake
 
 from .call import Arguments, Mistaken
+from .visitors import told
 
 if TYPE_CHECKING:
     from waitroom.domain.audit import AuditLine
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .desk import Verbs
 
+_ENTRY = re.compile(r"\d{1,15}-\d{1,12}")
 _CURSOR = re.compile(r"(\d{1,15}-\d{1,12})@([a-z0-9_-]{1,40})")
 
 
@@ -25,6 +27,23 @@ class AuditPage(Arguments):
     room: str | None = Field(default=None, description="Only changes of this room.")
     cursor: str = Field(default="", description="`next` of the page before; empty for the newest changes.")
     limit: int = Field(default=100, ge=1, le=1_000, description="Most lines in one page.")
+
+
+class JournalPage(Arguments):
+    cursor: str = Field(default="", description="`next` of the page before; empty for the newest lines.")
+    limit: int = Field(default=100, ge=1, le=1_000, description="Most lines in one page.")
+
+
+async def journal(desk: Verbs, call: Call[JournalPage]) -> dict[str, Any]:
+    """Return `{"lines": [line, …], "next": cursor or null}`, newest first."""
+    asked = call.arguments
+    if asked.cursor and not _ENTRY.fullmatch(asked.cursor):
+        raise Mistaken([Mistake("cursor", "is none that a page gave as `next`")])
+    # One more than asked for, and the line at the cursor itself, which was on the page before.
+    lines = await desk.store.journal(call.room, before=asked.cursor, limit=asked.limit + 2)
+    older = [line for line in lines if line.id != asked.cursor]
+    page = older[: asked.limit]
+    return {"lines": [told(line) for line in page], "next": page[-1].id if len(older) > len(page) else None}
 
 
 async def audit(desk: Verbs, call: Call[AuditPage]) -> dict[str, Any]:

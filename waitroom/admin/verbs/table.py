@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from . import changes, export, records, rooms
-from .changes import Changes, Nothing, Undoing
+from . import changes, export, presets, records, rooms, visitors
+from .changes import Changes, Nothing, Ramping, Saying, Undoing
 from .export import Exporting
-from .records import AuditPage
+from .presets import Preset, Saving
+from .records import AuditPage, JournalPage
+from .visitors import Admitting, Code, Searching
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -58,6 +60,26 @@ _ROWS: Final = (
     _mode("resume", "Admit again after a pause."),
     _mode("close", "Let nobody join any more: sold out, or over."),
     _mode("open", "Admit again after closing."),
+    Verb("message", "Say something to those who wait, or nothing any more.", changes.message, Saying, Role.OPERATOR,
+         reversible=True),
+    Verb("ramp", "Lead the rate evenly to another over minutes.", changes.ramp, Ramping, Role.OPERATOR,
+         reversible=True),
+    Verb("save-preset", "Keep a set of live settings under a name.", presets.save, Saving, Role.OPERATOR,
+         reversible=True),
+    Verb("use-preset", "Put what a preset says in force.", presets.use, Preset, Role.OPERATOR, reversible=True),
+    Verb("drop-preset", "Forget a preset.", presets.drop, Preset, Role.OPERATOR, reversible=True),
+    Verb("admit", "Call the next visitors at once: beyond the rate, never beyond the capacity.", visitors.admit,
+         Admitting, Role.OPERATOR),
+    Verb("reset", "Empty the queue: everybody in it loses the place.", visitors.reset, Nothing, Role.ADMIN),
+    Verb("visitor", "Find a visitor by short code and tell their story.", visitors.find, Searching, Role.VIEWER,
+         changes=False),
+    Verb("release", "End a visitor's session, so that the slot is free.", visitors.dismissing("release"), Code,
+         Role.OPERATOR),
+    Verb("revoke", "Take a visitor's session and place away.", visitors.dismissing("revoke"), Code, Role.OPERATOR),
+    Verb("front", "Put a visitor back at the front, with a reason, at most `front_limit` a day.", visitors.front, Code,
+         Role.OPERATOR),
+    Verb("journal", "Read what happened to visitors, newest first.", records.journal, JournalPage, Role.VIEWER,
+         changes=False),
     Verb("undo", "Take back the last change of a room, or the one that made a version.", changes.undo, Undoing,
          Role.OPERATOR, reversible=True),
     Verb("audit", "Read the log of changes, newest first.", records.audit, AuditPage, Role.VIEWER, of_room=False,

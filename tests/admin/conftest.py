@@ -1,0 +1,29 @@
+"""An admin listener on a real store, and one whose store is away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.admin.test_api import ROOMS, Listener
+from waitroom.store.connect import open_operator_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+async def listener(valkey_url: str) -> AsyncIterator[Listener]:
+    store = open_operator_store(valkey_url, ROOMS, deadline_ms=5_000)
+    await store.seed()
+    yield Listener(store)
+    await store.aclose()
+
+
+@pytest.fixture
+async def cut_off() -> AsyncIterator[Listener]:
+    """A listener whose store is away."""
+    store = open_operator_store("unix:///nonexistent/store.sock", ROOMS, deadline_ms=500)
+    yield Listener(store)
+    await store.aclose()

@@ -1,0 +1,159 @@
+"""What operators do to the queue, over the API and on a real store."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from waitroom.domain.claims import QueueClaims
+from waitroom.domain.short_code import short_code
+from waitroom.domain.visit import Answer
+from waitroom.store.base import Purpose
+
+if TYPE_CHECKING:
+    from tests.admin.test_api import Listener
+
+pytestmark = pytest.mark.anyio
+
+VISITOR = "visitor-0123456789ab"
+ROOM = "/api/v1/rooms/drop"
+PLACE = f"{ROOM}/visitors/{short_code(VISITOR)}"
+
+
+async def join(listener: Listener, visitor: str = VISITOR) -> QueueClaims:
+    visit = await listener.store.enter("drop", visitor, claims=None, purpose=Purpose.JOIN)
+    return QueueClaims("drop", visitor, visit.score_us, visit.epoch, visit.generation)
+
+
+async def post(listener: Listener, path: str, **body: Any) -> Any:
+    return await listener.operator.post(path, json=body)
+
+
+async def test_the_next_are_admitted_now_and_it_is_written_down(listener: Listener) -> None:
+    await listener.change({"rate": 0})
+    places = [await join(listener, f"visitor-000000000{i:03}") for i in range(3)]
+    answer = await post(listener, f"{ROOM}/admit", count=2, reason="testers")
+    assert answer.json() == {"asked": 2, "called": 2}
+    answers = [
+        (await listener.store.enter("drop", one.visitor, claims=one, purpose=Purpose.CLAIM)).answer for one in places
+    ]
+    assert answers == [Answer.ADMITTED, Answer.ADMITTED, Answer.WAITING]
+    (line, *_) = (await listener.operator.get("/api/v1/audit")).json()["changes"]
+    assert (line["action"], line["people"], line["reason"]) == ("admit", 2, "testers")
+
+
+async def test_a_paused_room_admits_nobody_and_says_what_to_do(listener: Listener) -> None:
+    await post(listener, f"{ROOM}/pause")
+    answer = await post(listener, f"{ROOM}/admit", count=2)
+    assert (answer.status_code, "use `resume`" in answer.json()["detail"]) == (409, True)
+
+
+@pytest.mark.parametrize("body", [{}, {"count": 0}, {"count": 1_001}, {"count": "many"}, {"count": 1, "of": 2}])
+async def test_a_number_that_cannot_be_is_refused(listener: Listener, body: dict[str, Any]) -> None:
+    assert (await post(listener, f"{ROOM}/admit", **body)).status_code == 422
+
+
+async def test_a_queue_is_reset_only_as_it_was_seen(listener: Listener) -> None:
+    await join(listener)
+    etag = (await listener.operator.get(ROOM)).headers["etag"]
+    await listener.change({"rate": 0})
+    stale = await listener.operator.post(f"{ROOM}/reset", headers={"if-match": etag})
+    assert (stale.status_code, stale.json()["changes"][0]["steps"]) == (412, {"rate": [600, 0]})
+    done = await post(listener, f"{ROOM}/reset")
+    assert done.json() == {"people": 1}
+    assert (await listener.operator.get(ROOM)).json()["census"]["waiting"] == 0
+    undone = await post(listener, f"{ROOM}/undo")
+    assert (undone.status_code, "cannot be taken back" in undone.json()["detail"]) == (409, True)
+
+
+async def test_a_visitors_story_is_told_by_the_short_code(listener: Listener) -> None:
+    claims = await join(listener)
+    await listener.store.beat("drop")
+    await listener.store.enter("drop", VISITOR, claims=claims, purpose=Purpose.CLAIM)
+    told = (await listener.operator.get(PLACE.lower())).json()
+    assert (told["found"], told["now"]["state"]) == (True, "active")
+    assert [line["kind"] for line in told["story"]] == ["joined", "called", "admitted"]
+    assert VISITOR not in json.dumps(told)
+
+
+async def test_a_code_that_nobody_has_is_told_apart_from_what_is_no_code(listener: Listener) -> None:
+    nobody = (await listener.operator.get(f"{ROOM}/visitors/7F3K-92QD")).json()
+    assert (nobody["found"], nobody["next"]) == (False, None)
+    assert (await listener.operator.get(f"{ROOM}/visitors/hello")).status_code == 422
+    assert (await post(listener, f"{ROOM}/visitors/7F3K-92QD/release")).status_code == 404
+
+
+async def test_a_session_is_released_and_a_place_revoked(listener: Listener) -> None:
+    await listener.store.enter("drop", VISITOR, claims=None, purpose=Purpose.CLAIM)
+    assert (await post(listener, f"{PLACE}/release")).json() == {"code": short_code(VISITOR), "ended": True}
+    assert (await listener.operator.get(PLACE)).json()["now"]["state"] == "none"
+    await listener.change({"rate": 0})
+    await join(listener)
+    assert (await post(listener, f"{PLACE}/revoke")).json()["ended"]
+    assert not (await post(listener, f"{PLACE}/revoke")).json()["ended"]
+    story = (await listener.operator.get(PLACE)).json()["story"]
+    assert [line["kind"] for line in story] == ["admitted", "dismissed", "joined", "revoked"]
+    lines = (await listener.operator.get("/api/v1/audit", params={"limit": 2})).json()["changes"]
+    assert [(line["action"], line["subject"]) for line in lines[:1]] == [("revoke", short_code(VISITOR))]
+
+
+async def test_whoever_is_put_at_the_front_needs_a_reason_and_the_day_has_a_limit(listener: Listener) -> None:
+    await listener.change({"rate": 0})
+    for name in ("visitor-000000000001", "visitor-000000000002", VISITOR):
+        await join(listener, name)
+    assert (await post(listener, f"{PLACE}/front")).status_code == 422
+    placed = await post(listener, f"{PLACE}/front", reason="cart lost in checkout")
+    assert placed.json() == {"code": short_code(VISITOR), "position": 1}
+    other = f"{ROOM}/visitors/{short_code('visitor-000000000002')}/front"
+    assert (await post(listener, other, reason="again")).status_code == 429
+
+
+async def test_the_journal_is_read_in_pages(listener: Listener) -> None:
+    await listener.change({"rate": 0})
+    for i in range(5):
+        await join(listener, f"visitor-000000000{i:03}")
+    codes: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        page = (await listener.operator.get(f"{ROOM}/journal", params={"limit": 2, "cursor": cursor})).json()
+        codes += [line["code"] for line in page["lines"]]
+        cursor = page["next"]
+    assert codes == [short_code(f"visitor-000000000{i:03}") for i in reversed(range(5))]
+    assert (await listener.operator.get(f"{ROOM}/journal", params={"cursor": "x"})).status_code == 422
+    table = await listener.operator.get("/api/v1/export", params={"what": "journal", "room": "drop"})
+    assert len(table.text.splitlines()) == 6
+    assert (await listener.operator.get("/api/v1/export", params={"what": "journal"})).status_code == 422
+
+
+async def test_a_ramp_leads_from_the_rate_in_force_and_a_rate_by_hand_ends_it(listener: Listener) -> None:
+    state = (await post(listener, f"{ROOM}/ramp", to=1_200, minutes=10)).json()
+    assert (state["live"]["rate"], state["live"]["ramp"]["start_rate"]) == (1_200, 600)
+    by_hand = (await listener.change({"rate": 700})).json()
+    assert (by_hand["room"]["ramp"], by_hand["room"]["rate"]) == (None, 700)
+    back = (await post(listener, f"{ROOM}/undo")).json()
+    assert back["live"] == state["live"]
+    no_rate = await listener.operator.post("/api/v1/rooms/vip/ramp", json={"to": 5, "minutes": 1})
+    assert no_rate.status_code == 422
+
+
+async def test_presets_are_kept_used_and_dropped(listener: Listener) -> None:
+    saved = await listener.operator.put(f"{ROOM}/presets/calm", json={"changes": {"rate": 100, "capacity": 20}})
+    assert saved.json()["room"]["presets"] == {"calm": {"rate": 100, "capacity": 20}}
+    used = (await post(listener, f"{ROOM}/presets/calm/use", reason="slow checkout")).json()
+    assert (used["room"]["rate"], used["room"]["capacity"]) == (100, 20)
+    assert (await post(listener, f"{ROOM}/undo")).json()["room"]["rate"] == 600
+    assert (await listener.operator.delete(f"{ROOM}/presets/calm")).json()["room"]["presets"] == {}
+    gone = await post(listener, f"{ROOM}/presets/calm/use")
+    assert (gone.status_code, "known: none" in gone.json()["detail"]) == (404, True)
+    wrong = await listener.operator.put(f"{ROOM}/presets/calm", json={"changes": {"rate": -1}})
+    assert wrong.status_code == 422
+
+
+async def test_a_message_is_said_and_taken_back(listener: Listener) -> None:
+    said = await post(listener, f"{ROOM}/message", message={"*": "Size 38 is sold out.", "he": "המידה אזלה"})
+    assert said.json()["room"]["message"]["he"] == "המידה אזלה"
+    quiet = await post(listener, f"{ROOM}/message", message="")
+    assert quiet.json()["room"]["message"] == {}
+    assert (await post(listener, f"{ROOM}/message", message="x", until="tomorrow")).status_code == 422
