@@ -37,6 +37,8 @@ def test_each_fact_is_counted_in_its_series() -> None:
     metrics.provisional("drop")
     metrics.released("drop")
     metrics.wait_seconds("drop", 45)
+    metrics.estimate("drop", "longer", 45.0)
+    metrics.estimate("drop", "held", 0.0)
     metrics.refused("header_timeout")
     metrics.breaker(opened=True)
     metrics.beat_seconds(0.003)
@@ -63,6 +65,10 @@ def test_each_fact_is_counted_in_its_series() -> None:
         'waitroom_backend_releases_total{room="drop"} 1.0',
         'waitroom_wait_seconds_bucket{le="60.0",room="drop"} 1.0',
         'waitroom_connections_refused_total{reason="header_timeout"} 1.0',
+        'waitroom_estimates_total{outcome="longer",room="drop"} 1.0',
+        'waitroom_estimates_total{outcome="held",room="drop"} 1.0',
+        'waitroom_estimate_error_seconds_bucket{le="60.0",room="drop"} 1.0',
+        'waitroom_estimate_error_seconds_count{room="drop"} 1.0',
         "waitroom_store_breaker_open 1.0",
         "waitroom_store_breaker_openings_total 1.0",
         "waitroom_beat_seconds_count 1.0",

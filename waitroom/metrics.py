@@ -38,6 +38,7 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 _STORE_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
 _BACKEND_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_ERROR_SECONDS: Final = (5, 15, 30, 60, 120, 300, 600, 1_200, 3_600)
 _WAIT_SECONDS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400)
 
 
@@ -138,6 +139,19 @@ class Metrics:
             "How long visitors had waited when they entered.",
             ["room"],
             buckets=_WAIT_SECONDS,
+            registry=own,
+        )
+        self._estimates = Counter(
+            "waitroom_estimates_total",
+            "Visitors who entered, by what became of the range of waiting time that they were told.",
+            ["room", "outcome"],
+            registry=own,
+        )
+        self._estimate_error_seconds = Histogram(
+            "waitroom_estimate_error_seconds",
+            "By how much waits were outside the range told, of those that were.",
+            ["room"],
+            buckets=_ERROR_SECONDS,
             registry=own,
         )
         self._refused = Counter(
@@ -254,6 +268,12 @@ class Metrics:
 
     def wait_seconds(self, room: str, seconds: float) -> None:
         self._wait_seconds.labels(room).observe(seconds)
+
+    def estimate(self, room: str, outcome: str, error_seconds: float) -> None:
+        """Count what became of a range told: held, shorter, longer or unknown (module `domain.outcome`)."""
+        self._estimates.labels(room, outcome).inc()
+        if error_seconds:
+            self._estimate_error_seconds.labels(room).observe(error_seconds)
 
     # What the server's protocol tells.
 

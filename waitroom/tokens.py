@@ -1,6 +1,7 @@
 """Claims ⇄ signed text.
 
-A text is one canonical line of fields, `1~q~room~visitor~score_us~epoch~generation~provisional` for a queue token and
+A text is one canonical line of fields, `1~q~room~visitor~score_us~epoch~generation~provisional` for a queue token (and
+`~from~to` where a range of minutes was told, a `to` of 0 being open) and
 `1~p~room~visitor~issued_ms~session_end_ms~generation~provisional` for a pass, then a dot and its HMAC-SHA-256 under a
 key derived for that purpose alone. `~` and `.` can stand in no field, so a text reads one way only; numbers have no
 leading zeros and the signature's spare bits must be zero, so claims have one text only. The leading 1 is the version.
@@ -31,7 +32,8 @@ _SIGNATURE: Final = r"\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
 _WHO: Final = r"([a-z0-9-]{1,40})~([A-Za-z0-9_-]{16,32})"
 _NUMBER: Final = r"(0|[1-9][0-9]{0,16})"
 _GENERATION: Final = r"([A-Za-z0-9_-]{0,32})"
-_QUEUE: Final = re.compile(rf"1~q~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])")
+_MINUTES: Final = r"(0|[1-9][0-9]?)"
+_QUEUE: Final = re.compile(rf"1~q~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])(?:~{_MINUTES}~{_MINUTES})?")
 _PASS: Final = re.compile(rf"1~p~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])")
 _SHAPE: Final = re.compile(rf"[0-9]+~[a-z]~[A-Za-z0-9_~-]+{_SIGNATURE}")
 
@@ -49,7 +51,10 @@ class Tokens:
 
     def sign_queue(self, claims: QueueClaims) -> str:
         """Return the text of a queue token."""
-        fields = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
+        fields: tuple[int | str, ...] = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
+        if claims.told is not None:
+            low, high = claims.told
+            fields += (low, high or 0)
         return _sign(self._queue, _QUEUE, f"1~q~{claims.room}~{claims.visitor}", *fields)
 
     def sign_pass(self, claims: PassClaims) -> str:
@@ -59,8 +64,9 @@ class Tokens:
 
     def read_queue(self, text: str, room: str, now_ms: int) -> QueueClaims:
         """Return what a queue token of `room` says; raises `TokenRejected`."""
-        name, visitor, score_us, epoch, generation, provisional = _read(self._queue, _QUEUE, text)
-        claims = QueueClaims(name, visitor, int(score_us), int(epoch), generation, provisional == "1")
+        name, visitor, score_us, epoch, generation, provisional, low, high = _read(self._queue, _QUEUE, text)
+        told = None if low is None else (int(low), int(high) or None)
+        claims = QueueClaims(name, visitor, int(score_us), int(epoch), generation, provisional == "1", told)
         if name != room:
             raise TokenRejected("foreign")
         if claims.ended(now_ms):

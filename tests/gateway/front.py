@@ -100,7 +100,7 @@ class ScriptedStore:
 
     async def enter(self, room: str, visitor: str, *, claims: QueueClaims | None, purpose: Purpose) -> Visit:
         self._called("enter", room, visitor, claims, purpose)
-        queued = self.answer in {Answer.WAITING, Answer.CALLED}
+        queued = self.answer in {Answer.WAITING, Answer.CALLED, Answer.MISSED}
         score_us = (claims.score_us if claims else self.score_us) if queued else 0
         if self.answer is Answer.ADMITTED and claims is not None:
             score_us = claims.score_us
@@ -113,7 +113,7 @@ class ScriptedStore:
             score_us=score_us,
             position=self.position if self.answer is Answer.WAITING else 0,
             session_end_ms=self.clock_ms + self.session_ms if self.answer is Answer.ADMITTED else 0,
-            left_ms=self.left_ms if self.answer in {Answer.CALLED, Answer.MISSED} else 0,
+            left_ms=self.left_ms if self.answer in {Answer.CALLED, Answer.MISSED, Answer.ADMITTED} else 0,
         )
 
     async def renew(self, room: str, claims: PassClaims) -> Renewal:

@@ -155,9 +155,10 @@ class House:
                 continue
             self.model.touch(GENERATION, None)
             if second in self.scenario.changes:
-                self.room = self.room.changed(self.scenario.changes[second])
+                before, self.room = self.room, self.room.changed(self.scenario.changes[second])
                 self.model.configure(self.room)
-                self.pulses.clear()
+                if (before.mode, before.capacity) != (self.room.mode, self.room.capacity):
+                    self.pulses.clear()
             del self.model.entries[: -self.model.entered or None]
             self.beat(second)
             self.note_pulse()

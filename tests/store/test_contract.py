@@ -197,6 +197,16 @@ async def test_only_the_first_beat_in_100_ms_does_the_work(bench: Bench) -> None
     assert (await two.beat("sale")).called == 1
 
 
+async def test_whoever_enters_at_their_turn_hears_how_long_it_would_still_have_been_held(bench: Bench) -> None:
+    store = bench.gateway(capacity=1, claim_seconds=10)
+    (place,) = await queue(store, "ada")
+    await store.beat("sale")
+    await bench.run(store, 3.5, step_seconds=0.5)
+    visit = await come_back(store, token_of(place))
+    assert (visit.answer, visit.left_ms) == (Answer.ADMITTED, 6_500)
+    assert (await come_back(store, token_of(place))).left_ms == 0
+
+
 async def test_a_called_visitor_who_finds_the_room_full_stays_called(bench: Bench) -> None:
     store = bench.gateway(rate=600, capacity=1, claim_seconds=10)
     inside = await arrive(store, "inside")
@@ -703,7 +713,7 @@ async def test_the_snapshot_of_a_long_queue_holds_the_scores_at_the_ranks_of_the
     )
 
 
-async def test_the_pulse_tells_five_minutes_under_the_same_limits(bench: Bench) -> None:
+async def test_the_pulse_tells_five_minutes_in_one_mode_and_capacity(bench: Bench) -> None:
     store = bench.gateway(rate=60)
     await queue(store, *(str(number) for number in range(400)))
 
@@ -718,7 +728,7 @@ async def test_the_pulse_tells_five_minutes_under_the_same_limits(bench: Bench) 
     assert 9 <= found.now.called - found.pulses[0].called <= 12
     found = await snapshot_after(310)
     assert (len(found.pulses), found.now.at_ms - found.pulses[0].at_ms) == (61, 301_000)
-    await store.configure("sale", {"rate": 120}, expected_version=None, author=by("1"))
+    await store.configure("sale", {"capacity": 9}, expected_version=None, author=by("1"))
     assert len((await snapshot_after(1)).pulses) == 1
 
 

@@ -46,12 +46,21 @@ numbers = st.integers(0, 10**16)
 generations = st.text("abcXYZ019_-", max_size=32)
 
 
-@given(rooms, identifiers, numbers, st.integers(0, 10**9), generations, st.booleans())
+ranges = st.sampled_from([None, (0, 1), (2, 10), (30, 60), (60, None)])
+
+
+@given(rooms, identifiers, numbers, st.integers(0, 10**9), generations, st.booleans(), ranges)
 @settings(deadline=None)
 def test_a_place_is_read_as_it_was_signed(
-    room: str, visitor: str, score_us: int, epoch: int, generation: str, provisional: bool
+    room: str,
+    visitor: str,
+    score_us: int,
+    epoch: int,
+    generation: str,
+    provisional: bool,
+    told: tuple[int, int | None] | None,
 ) -> None:
-    claims = QueueClaims(room, visitor, score_us, epoch, generation, provisional)
+    claims = QueueClaims(room, visitor, score_us, epoch, generation, provisional, told)
     text = TOKENS.sign_queue(claims)
     assert len(text) <= MAX_TEXT
     assert TOKENS.read_queue(text, room, score_us // 1000) == claims

@@ -28,6 +28,8 @@ class QueueClaims:
     """The store's memory that gave the place; empty when provisional."""
     provisional: bool = False
     """Given by a gateway while the store was away."""
+    told: tuple[int, int | None] | None = None
+    """The range of minutes that the visitor was told when they joined, if any; None as its end: open."""
 
     def ended(self, now_ms: int) -> bool:
         """Whether the place is too old to be honoured at `now_ms`."""

@@ -32,7 +32,7 @@ class Snapshot:
     points: tuple[Point, ...]
     """Scores and positions at certain ranks of the queue, and at its end."""
     pulses: tuple[Pulse, ...]
-    """Of the last five minutes, oldest first, under the limits that hold now."""
+    """Of the last five minutes, oldest first, in the mode and under the capacity that hold now."""
 
     @property
     def now(self) -> Pulse:

@@ -76,7 +76,8 @@ class Visit:
     session_end_ms: int = 0
     """For `admitted`: until when a pass may say the session lasts."""
     left_ms: int = 0
-    """For `called`: how long the slot is held. For `missed`: how long the place is kept."""
+    """For `called`: how long the slot is held. For `missed`: how long the place is kept.
+    For `admitted`: how long it would still have been held, 0 for whoever was not called."""
     provisional: bool = False
     """True when the store was away and the gateway answered alone."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.claims import QUEUE_TOKEN_SECONDS, PassClaims, QueueClaims
 from waitroom.domain.estimate import wait_range
+from waitroom.domain.outcome import outcome_of
 from waitroom.domain.polling import SHORTEST_SECONDS, poll_seconds
 from waitroom.domain.room import Mode
 from waitroom.domain.visit import Answer, Visit
@@ -37,6 +38,7 @@ from .visitor import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableMapping
 
+    from waitroom.domain.room import Room
     from waitroom.logs import Log
     from waitroom.metrics import Metrics
     from waitroom.settings import GatewaySettings
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
     from .document import Documents, Outlook
 
+JOINING_MS: Final = 5_000
+"""Whoever's score is older did not join just now, but was put back or moved."""
 CLOSED_SECONDS: Final = 15
 """How soon to ask again where nobody joins any more."""
 UNKNOWN_SECONDS: Final = 5
@@ -160,8 +164,16 @@ class Desk:
             return self._alone(record, visitor, proofs, purpose)
         self._back()
         if visit.answer is Answer.ADMITTED and visit.score_us and purpose is not Purpose.LOOK:
-            self.metrics.wait_seconds(record.room.name, max(0.0, visit.now_ms / 1000 - visit.score_us / 1_000_000))
+            self._note_wait(record.room, visit, proofs.queue)
         return visit
+
+    def _note_wait(self, room: Room, visit: Visit, claims: QueueClaims | None) -> None:
+        """Count how long somebody who enters has waited, and whether the range that they were told came true."""
+        waited_ms = max(0, visit.now_ms - visit.score_us // 1000)
+        self.metrics.wait_seconds(room.name, waited_ms / 1000)
+        to_come_ms = min(waited_ms, max(0, room.claim_seconds * 1000 - visit.left_ms))
+        outcome = outcome_of(None if claims is None else claims.told, (waited_ms - to_come_ms) / 1000)
+        self.metrics.estimate(room.name, outcome.kind, outcome.error_seconds)
 
     def _alone(self, record: RoomRecord, visitor: str, proofs: Proofs, purpose: Purpose) -> Visit:
         room, now_ms = record.room, self.store.now_ms()
@@ -267,9 +279,21 @@ class Desk:
             return proofs.queue
         if visit.answer not in {Answer.WAITING, Answer.CALLED, Answer.MISSED} or not visit.score_us:
             return None
+        told = self._told(visit, proofs)
         return QueueClaims(
-            proofs.room, visit.visitor, visit.score_us, visit.epoch, visit.generation, provisional=visit.provisional
+            proofs.room, visit.visitor, visit.score_us, visit.epoch, visit.generation, visit.provisional, told
         )
+
+    def _told(self, visit: Visit, proofs: Proofs) -> tuple[int, int | None] | None:
+        """Return the range that a visitor was told at joining, which may be now; None once their turn was missed."""
+        outlook = self.documents.outlook(proofs.room)
+        missed = visit.answer is Answer.WAITING and outlook is not None and visit.score_us <= outlook.frontier_us
+        if visit.answer is Answer.MISSED or missed:
+            return None
+        if proofs.queue is not None and proofs.queue.score_us == visit.score_us:
+            return proofs.queue.told
+        joins_now = visit.now_ms - visit.score_us // 1000 < JOINING_MS
+        return wait_range(visit.position, outlook.waits) if outlook is not None and joins_now else None
 
     def place_headers(self, visit: Visit, proofs: Proofs) -> list[Header]:
         """Return the cookies for somebody who is not let in: the place if it changed, and none that are worthless."""

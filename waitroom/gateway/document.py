@@ -44,6 +44,7 @@ class Outlook:
     waits: Sequence[estimates.Row]
     polls: Sequence[polling.Row]
     near: int
+    frontier_us: int
 
 
 def outlook_of(room: Room, snapshot: Snapshot) -> Outlook:
@@ -55,6 +56,7 @@ def outlook_of(room: Room, snapshot: Snapshot) -> Outlook:
         found.waits,
         polls(census.waiting, census.called, found.speed_per_minute, room.poll_budget),
         near(found.speed_per_minute, room.poll_budget),
+        snapshot.frontier_us,
     )
 
 

@@ -18,7 +18,7 @@ Times in scores are ms. Three clocks are used, all of them the store's:
 | entries    | list   | `slot:count`, oldest first, slots of 50 ms                 | 60 s and a margin              |
 | spent      | zset   | visitor, `!visitor` (proof that counts no more) → its end  | the proof's                    |
 | snapshot   | string | the room in numbers and scores at ranks of its queue, JSON | until the next                 |
-| pulse      | list   | totals each 5 s under the same limits, JSON, oldest first  | 5 min                          |
+| pulse      | list   | totals each 5 s in one mode and capacity, JSON, in order   | 5 min                          |
 | journal    | stream | kind (domain/journal.py), visitor, score                   | 100,000 entries or 48 h        |
 | audit      | stream | request, version, people, `line` (domain/audit.py, JSON)   | 10,000 entries or 400 days     |
 """

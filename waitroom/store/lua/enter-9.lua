@@ -7,7 +7,7 @@
 --         8 generation for a memory that begins now
 --         9-12 what the caller remembers: generation, heard_ms, active, entries
 -- Returns answer, now_ms, version, generation, epoch, score_us, position, session_end_ms, left_ms, active, entries
---         or 'unconfigured'. left_ms: until the claim deadline of a called visitor, until a missed one's place is forgotten
+--         or 'unconfigured'. left_ms: until the claim deadline of one called or admitted from there, until a missed one's place is forgotten
 -- include now
 -- include load
 -- include save
@@ -44,14 +44,14 @@ local function count_active()
   return redis.call('ZCOUNT', active_key, '(' .. whole(room.session_now_ms), '+inf')
 end
 
-local function admit(score)
+local function admit(score, left)
   local session_end = room.session_now_ms + room.session_ms
   redis.call('ZADD', active_key, whole(session_end), visitor)
   add_entries(entries_key, room, now_ms, 1)
   active_count = active_count + 1
   totals.admitted = 1
   journal(journal_key, 'admitted', visitor, score)
-  return answer('admitted', score, 0, session_end)
+  return answer('admitted', score, 0, session_end, left)
 end
 
 local function waiting(score)
@@ -94,7 +94,7 @@ if claim_deadline > 0 then
       if room.rate and room.entries >= room.rate then
         room.granted = room.granted - 1
       end
-      return admit(token_us or 0)
+      return admit(token_us or 0, math.max(0, claim_deadline - room.claim_now_ms))
     end
     claim_deadline = math.max(claim_deadline, room.claim_now_ms + room.claim_ms)
     redis.call('ZADD', called_key, whole(claim_deadline), visitor)

@@ -1,8 +1,8 @@
 -- The snapshot: a room in numbers, with the scores at certain ranks of its queue. Whoever asks first in each second, or
 -- after a change of version or mode, makes it; the others get the same one.
 --
--- Beside it are kept the *pulse*, the totals at each PULSE_MS of the last five minutes under the same limits, from which
--- speeds are measured; and the journal's length.
+-- Beside it are kept the *pulse*, the totals at each PULSE_MS of the last five minutes in one mode and capacity, from
+-- which speeds are measured; and the journal's length.
 --
 -- KEYS    config state queue called missed active snapshot journal pulse
 -- ARGV    1 now_us or ''   2 … ranks to ask for, rising, from 0; those beyond the queue are passed by, its end is added
@@ -37,8 +37,8 @@ end
 local counts = census(keys, room, now_ms)
 local waiting = counts[6]
 
--- Totals under other limits say nothing of the speed under these.
-local pulse_ms, pulse_of = tonumber(made[3] or '0'), room.mode .. ' ' .. (room.rate or '') .. ' ' .. (room.capacity or '')
+-- Totals in another mode or under another capacity say nothing of how fast slots become free under these.
+local pulse_ms, pulse_of = tonumber(made[3] or '0'), room.mode .. ' ' .. (room.capacity or '')
 local pulse = string.format('[%s,%d,%d,%d,%d]', whole(now_ms), counts[15], counts[19], counts[18], counts[20] + counts[21])
 if made[4] ~= pulse_of or now_ms < pulse_ms then
   redis.call('DEL', keys.pulse)
