@@ -44,7 +44,7 @@ ARROWS = {
     "gateway": arrow(
         "domain tokens store.base metrics logs errors settings static_files words logo read_buffer", STORE
     ),
-    "admin": arrow("domain tokens store.base metrics logs errors settings words", STORE),
+    "admin": arrow("domain tokens store.base metrics logs errors settings static_files", STORE),
     "settings": arrow("domain errors store.url", f"{WEB} {STORE}"),
     "mistakes": arrow("domain errors settings", f"{WEB} {STORE}"),
     "toml_lines": arrow("", f"{WEB} {STORE}"),
@@ -52,7 +52,7 @@ ARROWS = {
     "datadir": arrow("errors", f"{WEB} {STORE}"),
     "handover": arrow("settings", f"{WEB} {STORE}"),
     "assembly": arrow("admin beat domain errors gateway logs metrics proxy settings store tokens"),
-    "worker": arrow("assembly errors handover logs metrics settings"),
+    "worker": arrow("assembly datadir errors handover logs metrics settings"),
     "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect"),
     "demo": arrow("errors"),
     "cli": arrow("assembly admin.verbs configuration datadir demo domain errors mistakes settings supervisor", STORE),

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import uvicorn
 
 from . import logs
-from .admin.api import make_app
+from .admin.access import Access, Passwords
+from .admin.app import make_app
 from .admin.verbs import Verbs
 from .beat import Beat
+from .errors import StoreUnavailable
 from .gateway.app import build_gate
 from .gateway.document import Documents
 from .gateway.protocol import ProtocolLimits, protocol_class
 from .proxy.app import Proxy, ProxyOptions
+from .store.access import RedisAccessRecords
 from .store.connect import open_operator_store, open_store
 from .tokens import Tokens
 
@@ -211,10 +214,13 @@ class Admin:
     def __init__(self, settings: Settings, metrics: Metrics, store: RedisOperatorStore) -> None:
         self.store = store
         log = logs.logger("admin")
-        verbs = Verbs(store, lambda: self._names, metrics, log)
-        self._app = make_app(verbs, metrics, log, token=lambda: self._token, host=settings.admin.host)
+        self._access = Access(RedisAccessRecords(store), store.now_ms, Passwords())
+        verbs = Verbs(store, lambda: self._names, self._access, metrics, log)
+        self._app = make_app(verbs, self._access, metrics, log, host=settings.admin.host)
         self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"))
         self._beating: asyncio.Task[None] | None = None
+        self.first_link = ""
+        """The text of the link that sets the first password, while nobody has one."""
         self._take(settings)
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
@@ -224,6 +230,9 @@ class Admin:
         """Beat once, so that the rooms are known before the first operator asks; then go on."""
         await self._beat.once()
         self._beating = asyncio.create_task(self._beat.run())
+        with suppress(StoreUnavailable):
+            if await self._access.accounts.nobody_yet():
+                self.first_link = self._access.accounts.first_link()
 
     async def stop(self) -> None:
         await _ended(self._beating)
@@ -234,8 +243,7 @@ class Admin:
         self._take(settings)
 
     def _take(self, settings: Settings) -> None:
-        assert settings.admin.token is not None, "the supervisor fills in the token"
-        self._token = settings.admin.token.get_secret_value()
+        self._access.take(settings.admin, [key.get_secret_value() for key in settings.keys.signing])
         self._names = tuple(room.name for room in settings.rooms)
 
 

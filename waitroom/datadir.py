@@ -4,7 +4,8 @@
 <data>/signing-keys   one key a line, the first signs (made when none is configured)
 <data>/admin-token    bearer token of the verbs (made when none is configured)
 <data>/store/         the embedded store's append-only file
-<data>/run/           of the present run only: settings.json, gateway.json, admin.json, metrics/
+<data>/run/           of the present run only: settings.json, gateway.json, admin.json, metrics/,
+                      first-link
 
 The directory and the secrets in it are readable by their owner alone.
 """
@@ -67,6 +68,11 @@ class Paths:
     @property
     def metrics(self) -> Path:
         return self.run / "metrics"
+
+    @property
+    def first_link(self) -> Path:
+        """The text of the link that sets the first password, while nobody has one."""
+        return self.run / "first-link"
 
     def listener(self, name: str) -> Path:
         """The run file of a listener (`gateway`, `admin`): `{"url": …, "pid": …}`."""

@@ -216,6 +216,9 @@ class Metrics:
             "waitroom_admin_refusals_total", "Requests that the admin listener refused, by why.", ["reason"],
             registry=own,
         )  # fmt: skip
+        self._log_ins = Counter(
+            "waitroom_admin_log_ins_total", "Log-ins to the console, by outcome.", ["outcome"], registry=own
+        )
         self._child_restarts = Counter(
             "waitroom_child_restarts_total", "Processes started again after they died.", ["child"], registry=own
         )
@@ -336,6 +339,10 @@ class Metrics:
 
     def admin_refusal(self, reason: str) -> None:
         self._admin_refusals.labels(reason).inc()
+
+    def log_in(self, outcome: str) -> None:
+        """`outcome`: fine, wrong, throttled."""
+        self._log_ins.labels(outcome).inc()
 
     # What the supervisor tells.
 

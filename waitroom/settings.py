@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, IPvAnyNetwork, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    model_validator,
+)
 
 from .domain.room import Room
 from .store.url import read as read_store_url
@@ -68,6 +78,7 @@ class _Section(BaseModel):
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
 Size = Annotated[ByteSize | None, BeforeValidator(_unlimited)]
+HeaderName = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9-]{0,63})?$")]
 SigningKey = Annotated[SecretStr, AfterValidator(check_key)]
 
 
@@ -137,6 +148,35 @@ class AdminSettings(_Section):
     token: SecretStr | None = Field(
         default=None, description="Bearer token of the verbs; made once and kept in the data directory when not set."
     )
+    session_idle_minutes: int = Field(
+        default=60, ge=1, le=1_440, description="A log-in ends when nothing was asked with it for so long."
+    )
+    session_hours: int = Field(default=12, ge=1, le=168, description="A log-in ends after that in any case.")
+    cookie_secure: Literal["auto", "always"] = Field(
+        default="auto",
+        description="Whether the log-in's cookie is `Secure` and `__Host-`: on HTTPS (`auto`) or `always`, behind a "
+        "proxy that speaks it.",
+    )
+    sso_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description="Networks of the authenticating proxies that are believed."
+    )
+    sso_header: HeaderName = Field(
+        default="", description="Header in which such a proxy names who asks, such as `X-Forwarded-User`."
+    )
+    sso_role_header: HeaderName = Field(
+        default="", description="Header in which it gives the role: `viewer`, `operator` or `admin`."
+    )
+    sso_role: Literal["viewer", "operator", "admin"] = Field(
+        default="viewer", description="The role of who comes that way when the proxy gives none."
+    )
+
+    @model_validator(mode="after")
+    def _sign_on_is_whole(self) -> Self:
+        if bool(self.sso_proxies) != bool(self.sso_header):
+            raise ValueError("single sign-on needs both sso_proxies and sso_header")
+        if any(network.prefixlen == 0 for network in self.sso_proxies):
+            raise ValueError("sso_proxies: a network of every address lets anybody in under any name")
+        return self
 
 
 class KeysSettings(_Section):

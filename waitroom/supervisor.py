@@ -371,6 +371,15 @@ class Supervisor:
         self._log.info("child_ready", child=child.name, process=child.process.pid)
         if first:
             self._log.info("listening", what=child.role, url=url)
+            if child.role == "admin":
+                self._tell_first_link(url)
+
+    def _tell_first_link(self, url: str) -> None:
+        """Print the link that sets the first password: on standard output, never in the log."""
+        with suppress(OSError):
+            link = self._data.paths.first_link.read_text().strip()
+            words = f"Nobody has a password yet. Within a day, set the first one at {url}/welcome?link={link}"
+            print(words, flush=True)  # noqa: T201  # for whoever started it, and for nobody who reads the log
 
     # Signals.
 

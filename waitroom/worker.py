@@ -21,7 +21,8 @@ import uvicorn
 import uvloop
 
 from . import logs
-from .assembly import Part, build_admin, build_gateway, server_config
+from .assembly import Admin, Part, build_admin, build_gateway, server_config
+from .datadir import write_private
 from .errors import WaitroomError
 from .handover import read_back
 from .metrics import Metrics
@@ -81,6 +82,8 @@ async def serve(role: str, settings_file: Path, listener: socket.socket, channel
 
     obeying = asyncio.create_task(obey())
     await part.start()
+    if isinstance(part, Admin) and part.first_link:
+        write_private(settings_file.with_name("first-link"), part.first_link + "\n")
     try:
         metrics.up(role)
         gc.collect()

@@ -32,11 +32,14 @@ class SimulatedServer:
 
     async def command(self, *words: Word) -> Any:
         try:
-            return await self._redis.execute_command(*words)  # type: ignore[no-untyped-call]
+            answer = await self._redis.execute_command(*words)  # type: ignore[no-untyped-call]
         except NoScriptError:
             raise
         except ResponseError as error:
             raise ServerError(str(error)) from error
+        if isinstance(answer, dict):  # a map of the newer protocol; on the wire it is a flat list
+            return [word for pair in answer.items() for word in pair]
+        return answer
 
     def part(self, key: str) -> str:
         return ""

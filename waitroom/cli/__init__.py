@@ -27,6 +27,8 @@ COMMANDS: dict[str, str] = {
     "resume": "mode",
     "close": "mode",
     "open": "mode",
+    "account": "access",
+    "token": "access",
     "keys": "keys",
     "healthcheck": "healthcheck",
 }

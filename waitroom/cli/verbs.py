@@ -61,6 +61,10 @@ class AdminAPI:
         """Pause, resume, close or open a room, and return its new state."""
         return self._call("POST", f"{_path(name)}/{verb}", {"reason": reason}, room=name)
 
+    def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """Ask anything under `/api/v1`."""
+        return self._call(method, f"/api/v1{path}", body)
+
     def _call(
         self, method: str, path: str, body: Any = None, *, room: str = "", headers: dict[str, str] | None = None
     ) -> dict[str, Any]:

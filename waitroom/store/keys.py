@@ -21,11 +21,22 @@ Times in scores are ms. Three clocks are used, all of them the store's:
 | pulse      | list   | totals each 5 s in one mode and capacity, JSON, in order   | 5 min                          |
 | journal    | stream | kind (domain/journal.py), visitor, score                   | 100,000 entries or 48 h        |
 | audit      | stream | request, version, people, `line` (domain/audit.py, JSON)   | 10,000 entries or 400 days     |
+
+What belongs to no room stands under the house, which no room can be called:
+
+| key        | type   | member or field → value                                    | lifetime                       |
+|------------|--------|------------------------------------------------------------|--------------------------------|
+| accounts   | hash   | name → account (domain/access.py, JSON)                    | until removed                  |
+| tokens     | hash   | id → API token (domain/access.py, JSON)                    | until revoked                  |
+| session:…  | string | a log-in, under the digest of its text                     | until idle for long            |
+| attempts:… | string | log-ins tried, under the digest of who tried               | 15 min                         |
+| audit      | stream | as above                                                   | as above                       |
 """
 
 from __future__ import annotations
 
 PREFIX = "waitroom"
+HOUSE = "_house"
 NAMES: tuple[str, ...] = (
     "config",
     "state",
@@ -39,6 +50,10 @@ NAMES: tuple[str, ...] = (
     "pulse",
     "journal",
     "audit",
+    "accounts",
+    "tokens",
+    "session",
+    "attempts",
 )
 
 

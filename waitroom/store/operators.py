@@ -88,12 +88,12 @@ class RedisOperatorStore(RedisStore):
         if name == "journal":
             lines = await self.journal(room, before=at, limit=_STEP)
             return [line.visitor for line in lines if line.visitor], lines[-1].id if len(lines) == _STEP else ""
-        scanned, pairs = await self._command("find", "ZSCAN", key(room, name), at or "0", "COUNT", _STEP)
+        scanned, pairs = await self.command("find", "ZSCAN", key(room, name), at or "0", "COUNT", _STEP)
         return [visitor.decode() for visitor in pairs[::2]], "" if scanned == b"0" else scanned.decode()
 
     async def _entries(self, name: str, room: str, before: str, limit: int) -> list[tuple[str, dict[str, str]]]:
         """Return entries of a stream, newest first."""
-        entries = await self._command(name, "XREVRANGE", key(room, name), before or "+", "-", "COUNT", limit)
+        entries = await self.command(name, "XREVRANGE", key(room, name), before or "+", "-", "COUNT", limit)
         return [(id_.decode(), _texts(pairs)) for id_, pairs in entries]
 
 

@@ -277,7 +277,7 @@ class RedisStore:
         """Read the room's record; one that the store does not have is restored from what is remembered."""
         memory = self._memory(room)
         for _ in range(2):
-            values = await self._command("configure", "HMGET", key(room, "config"), "version", "epoch", *_DOCUMENTS)
+            values = await self.command("configure", "HMGET", key(room, "config"), "version", "epoch", *_DOCUMENTS)
             if values[0] is not None:
                 return RoomRecord(
                     memory.record.room,
@@ -361,8 +361,13 @@ class RedisStore:
         reply: list[Any] = await self._asked(verb, keys[0], self._client.call, script, keys, arguments)
         return reply
 
-    async def _command(self, verb: str, command: str, key_: str, *words: Word) -> Any:
+    async def command(self, verb: str, command: str, key_: str, *words: Word) -> Any:
+        """Run one command on a key; `verb` names it in metrics. Raises `StoreUnavailable`."""
         return await self._asked(verb, key_, self._client.command, command, key_, *words)
+
+    async def call(self, verb: str, keys: tuple[str, ...], *arguments: Word) -> Any:
+        """Run a script on keys that belong to no room; raises `StoreUnavailable`."""
+        return await self._asked(verb, keys[0], self._client.call, self._scripts[verb], keys, arguments)
 
     async def _asked(self, verb: str, key_: str, ask: Callable[..., Awaitable[Any]], *question: Any) -> Any:
         """Return what `ask` answers, unless the breaker is open; every failure is a `StoreUnavailable`."""

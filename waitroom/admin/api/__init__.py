@@ -1,5 +1,6 @@
 """The verbs as JSON, their description, and what monitoring reads."""
 
-from .app import make_app
+from .problems import problem, told
+from .routes import api_routes
 
-__all__ = ["make_app"]
+__all__ = ["api_routes", "problem", "told"]

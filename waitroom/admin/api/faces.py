@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from waitroom.admin.access import must
 from waitroom.admin.verbs import VERBS, Export, Mistaken, RoomState
 from waitroom.domain.audit import Author, Source
 from waitroom.errors import Mistake, Refused
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from waitroom.admin.verbs import Verbs
+    from waitroom.domain.access import Caller
 
 BASE: Final = "/api/v1"
 BODY_LIMIT_BYTES: Final = 65_536
@@ -50,6 +52,15 @@ PLACES: Final[dict[str, tuple[str, str]]] = {
     "undo": ("POST", "/rooms/{room}/undo"),
     "audit": ("GET", "/audit"),
     "export": ("GET", "/export"),
+    "accounts": ("GET", "/accounts"),
+    "add-account": ("POST", "/accounts"),
+    "invite": ("POST", "/accounts/{name}/invite"),
+    "give-role": ("POST", "/accounts/{name}/role"),
+    "reset-account": ("POST", "/accounts/{name}/reset"),
+    "remove-account": ("DELETE", "/accounts/{name}"),
+    "tokens": ("GET", "/tokens"),
+    "add-token": ("POST", "/tokens"),
+    "revoke-token": ("DELETE", "/tokens/{id}"),
 }
 """Verb → method and path. Arguments named in the path travel there; the others in the query of GET and DELETE, in the
 body otherwise."""
@@ -82,6 +93,7 @@ def _endpoint(
     async def endpoint(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         name = names[method]
+        caller = must(request, VERBS[name].role)
         given = await _body(request) if in_body(method) else dict(request.query_params)
         reason = given.pop("reason", None) if VERBS[name].changes else None
         if reason is not None and not isinstance(reason, str):
@@ -91,7 +103,7 @@ def _endpoint(
         if doubled := sorted(set(given) & set(where)):
             raise Mistaken([Mistake(key, "stands in the path already") for key in doubled])
         answer = await verbs.perform(
-            name, given | where, _author(request, reason or "", new_identity), room=room,
+            name, given | where, _author(request, caller, reason or "", new_identity), room=room,
             expected_version=_if_match(request),
         )  # fmt: skip
         return _shown(answer)
@@ -99,12 +111,16 @@ def _endpoint(
     return endpoint
 
 
-def _author(request: Request, reason: str, new_identity: Callable[[], str]) -> Author:
+def _author(request: Request, caller: Caller, reason: str, new_identity: Callable[[], str]) -> Author:
     identity = request.headers.get("idempotency-key") or new_identity()
     if len(identity) > _LONGEST_KEY or not identity.isascii() or not identity.isprintable():
         raise Refused(f"Idempotency-Key: at most {_LONGEST_KEY} printable ASCII characters")
-    from_cli = request.headers.get("user-agent", "").startswith("waitroom-cli/")
-    return Author("admin token", identity, Source.COMMAND_LINE if from_cli else Source.API, reason)
+    source = Source.API
+    if caller.session:
+        source = Source.CONSOLE
+    elif request.headers.get("user-agent", "").startswith("waitroom-cli/"):
+        source = Source.COMMAND_LINE
+    return Author(caller.who, identity, source, reason)
 
 
 def _shown(answer: Any) -> Response:

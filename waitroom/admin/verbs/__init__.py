@@ -3,6 +3,6 @@
 from .call import Mistaken, RoomState, Stale
 from .desk import Verbs
 from .export import Export
-from .table import VERBS, Role, Verb
+from .table import VERBS, Verb
 
-__all__ = ["VERBS", "Export", "Mistaken", "Role", "RoomState", "Stale", "Verb", "Verbs"]
+__all__ = ["VERBS", "Export", "Mistaken", "RoomState", "Stale", "Verb", "Verbs"]

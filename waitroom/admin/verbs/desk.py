@@ -15,6 +15,7 @@ from .table import VERBS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from waitroom.admin.access import Access
     from waitroom.domain.audit import AuditLine, Author
     from waitroom.domain.visit import Census
     from waitroom.logs import Log
@@ -29,8 +30,16 @@ _LINES_LOOKED_AT: Final = 50
 class Verbs:
     """The verbs over one store; `names()` returns the rooms there are now."""
 
-    def __init__(self, store: OperatorStore, names: Callable[[], Iterable[str]], metrics: Metrics, log: Log) -> None:
+    def __init__(
+        self,
+        store: OperatorStore,
+        names: Callable[[], Iterable[str]],
+        access: Access,
+        metrics: Metrics,
+        log: Log,
+    ) -> None:
         self.store = store
+        self.access = access
         self.names = names
         self._metrics = metrics
         self._log = log

@@ -6,12 +6,14 @@ Every face walks it: a verb that is not here cannot be called, and one that a fa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from . import changes, export, presets, records, rooms, visitors
+from waitroom.domain.access import Role
+
+from . import changes, export, people, presets, records, rooms, visitors
 from .changes import Changes, Nothing, Ramping, Saying, Undoing
 from .export import Exporting
+from .people import AccountAndRole, AccountName, NewToken, TokenId
 from .presets import Preset, Saving
 from .records import AuditPage, JournalPage
 from .visitors import Admitting, Code, Searching
@@ -20,14 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .call import Arguments
-
-
-class Role(IntEnum):
-    """Who may; each may what those below may."""
-
-    VIEWER = 1
-    OPERATOR = 2
-    ADMIN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +42,17 @@ class Verb:
 
 def _mode(name: str, sentence: str) -> Verb:
     return Verb(name, sentence, changes.turning(name), Nothing, Role.OPERATOR, reversible=True)
+
+
+def _of_house(
+    name: str,
+    sentence: str,
+    act: Callable[[Any, Any], Awaitable[Any]],
+    arguments: type[Arguments],
+    *,
+    changes: bool = True,
+) -> Verb:
+    return Verb(name, sentence, act, arguments, Role.ADMIN, of_room=False, changes=changes)
 
 
 _ROWS: Final = (
@@ -86,6 +91,17 @@ _ROWS: Final = (
          changes=False),
     Verb("export", "Hand out a whole record as a file.", export.export, Exporting, Role.VIEWER, of_room=False,
          changes=False),
+    _of_house("accounts", "List who logs in.", people.accounts, Nothing, changes=False),
+    _of_house("add-account", "Add an account; the answer holds the link that sets its password.", people.add_account,
+              AccountAndRole),
+    _of_house("invite", "Make a link for an account without a password.", people.invite, AccountName),
+    _of_house("give-role", "Say what an account may; its sessions end.", people.give_role, AccountAndRole),
+    _of_house("reset-account", "Take password and second factor away; the answer holds a new link.",
+              people.reset_account, AccountName),
+    _of_house("remove-account", "Remove an account; its sessions end.", people.remove_account, AccountName),
+    _of_house("tokens", "List the API tokens.", people.tokens, Nothing, changes=False),
+    _of_house("add-token", "Make an API token; its text is in the answer, this once.", people.add_token, NewToken),
+    _of_house("revoke-token", "Revoke an API token.", people.revoke_token, TokenId),
 )  # fmt: skip
 
 VERBS: Final[dict[str, Verb]] = {verb.name: verb for verb in _ROWS}

@@ -1,32 +1,25 @@
-"""The admin listener: live, ready and metrics for monitoring, the verbs under `/api/v1`, and their description."""
+"""Live, ready and metrics for monitoring, the verbs under `/api/v1`, and their description."""
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import waitroom
-from waitroom.errors import WaitroomError
 from waitroom.metrics import CONTENT_TYPE, RoomFigures
 
 from .faces import verb_routes
-from .guard import Guard
 from .openapi import document
-from .problems import no_store, problem, told
+from .problems import no_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp
 
     from waitroom.admin.verbs import RoomState, Verbs
-    from waitroom.logs import Log
     from waitroom.metrics import Metrics
 
 
@@ -66,41 +59,16 @@ async def _openapi(request: Request) -> Response:
     return JSONResponse(document(), headers=no_store())
 
 
-def make_app(
-    verbs: Verbs,
-    metrics: Metrics,
-    log: Log,
-    *,
-    token: Callable[[], str],
-    host: str,
-    new_identity: Callable[[], str] = lambda: secrets.token_hex(8),
-) -> ASGIApp:
-    """Return the admin listener's ASGI app.
+def api_routes(verbs: Verbs, metrics: Metrics, new_identity: Callable[[], str]) -> list[Route]:
+    """Return every route of the API and of monitoring.
 
-    `token` is asked at each request; `host` is what was configured; `new_identity` gives a change without
-    `Idempotency-Key` an id of its own.
+    `new_identity` gives a change without `Idempotency-Key` an id of its own.
     """
-
-    async def waitroom_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, WaitroomError)
-        return told(error)
-
-    async def http_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return problem(error.status_code, error.detail, dict(error.headers or {}))
-
-    async def unforeseen(request: Request, error: Exception) -> Response:
-        return problem(500, "something went wrong on our side; the log tells what")
-
-    app = Starlette(
-        routes=[
-            *Monitoring(verbs, metrics).routes(),
-            Route("/api/v1/openapi.json", _openapi, methods=["GET"]),
-            *verb_routes(verbs, new_identity),
-        ],
-        exception_handlers={WaitroomError: waitroom_error, HTTPException: http_error, 500: unforeseen},
-    )
-    return Guard(app, token=token, host=host, metrics=metrics, log=log)
+    return [
+        *Monitoring(verbs, metrics).routes(),
+        Route("/api/v1/openapi.json", _openapi, methods=["GET"]),
+        *verb_routes(verbs, new_identity),
+    ]
 
 
 def _figures(state: RoomState) -> RoomFigures:

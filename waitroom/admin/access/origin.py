@@ -1,4 +1,4 @@
-"""Who may use the admin listener: the bearer of the token; and no page of another site, whatever name it gave us.
+"""Whether a request was meant for this listener: no page of another site may use it, whatever name it gave us.
 
 A browser can be led to a private listener by a page whose public name was pointed there (DNS rebinding). So the `Host`
 must be an address, the configured host, or a name that the public DNS cannot hold.
@@ -6,7 +6,6 @@ must be an address, the configured host, or a name that the public DNS cannot ho
 
 from __future__ import annotations
 
-import hmac
 import re
 from ipaddress import ip_address
 from typing import Final
@@ -14,13 +13,6 @@ from urllib.parse import urlsplit
 
 PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".svc", ".home.arpa")
 _NAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
-
-
-def bearer_is(authorization: str | None, token: str) -> bool:
-    """Whether the header carries `token`; takes the same time whatever it carries."""
-    scheme, _, given = (authorization or "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
-    return same and scheme.lower() == "bearer"
 
 
 def host_is_ours(host: str | None, configured: str) -> bool:

@@ -1,0 +1,1 @@
+"""Pages for operators: plain forms that work without script."""
