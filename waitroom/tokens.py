@@ -1,10 +1,13 @@
 """Claims ⇄ signed text.
 
-A text is one canonical line of fields, `1~q~room~visitor~score_us~epoch~generation~provisional` for a queue token (and
-`~from~to` where a range of minutes was told, a `to` of 0 being open) and
-`1~p~room~visitor~issued_ms~session_end_ms~generation~provisional` for a pass, then a dot and its HMAC-SHA-256 under a
-key derived for that purpose alone. `~` and `.` can stand in no field, so a text reads one way only; numbers have no
-leading zeros and the signature's spare bits must be zero, so claims have one text only. The leading 1 is the version.
+A text is one canonical line of fields, then a dot and its HMAC-SHA-256 under a key derived for that purpose alone:
+
+- `1~q~room~visitor~score_us~epoch~generation~provisional` of a queue token, with `~from~to` where a range of minutes
+  was told (a `to` of 0 is open), and `~p` and the least position where a page has shown one;
+- `1~p~room~visitor~issued_ms~session_end_ms~generation~provisional` of a pass.
+
+`~` and `.` can stand in no field, so a text reads one way only; numbers have no leading zeros and the signature's spare
+bits must be zero, so claims have one text only. The leading 1 is the version.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ _WHO: Final = r"([a-z0-9-]{1,40})~([A-Za-z0-9_-]{16,32})"
 _NUMBER: Final = r"(0|[1-9][0-9]{0,16})"
 _GENERATION: Final = r"([A-Za-z0-9_-]{0,32})"
 _MINUTES: Final = r"(0|[1-9][0-9]?)"
-_QUEUE: Final = re.compile(rf"1~q~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])(?:~{_MINUTES}~{_MINUTES})?")
+_LEAST: Final = r"(?:~p([1-9][0-9]{0,7}))?"
+_QUEUE: Final = re.compile(rf"1~q~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])(?:~{_MINUTES}~{_MINUTES})?{_LEAST}")
 _PASS: Final = re.compile(rf"1~p~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])")
 _SHAPE: Final = re.compile(rf"[0-9]+~[a-z]~[A-Za-z0-9_~-]+{_SIGNATURE}")
 
@@ -55,6 +59,8 @@ class Tokens:
         if claims.told is not None:
             low, high = claims.told
             fields += (low, high or 0)
+        if claims.least_position:
+            fields += (f"p{claims.least_position}",)
         return _sign(self._queue, _QUEUE, f"1~q~{claims.room}~{claims.visitor}", *fields)
 
     def sign_pass(self, claims: PassClaims) -> str:
@@ -64,9 +70,11 @@ class Tokens:
 
     def read_queue(self, text: str, room: str, now_ms: int) -> QueueClaims:
         """Return what a queue token of `room` says; raises `TokenRejected`."""
-        name, visitor, score_us, epoch, generation, provisional, low, high = _read(self._queue, _QUEUE, text)
+        name, visitor, score_us, epoch, generation, provisional, low, high, least = _read(self._queue, _QUEUE, text)
         told = None if low is None else (int(low), int(high) or None)
-        claims = QueueClaims(name, visitor, int(score_us), int(epoch), generation, provisional == "1", told)
+        claims = QueueClaims(
+            name, visitor, int(score_us), int(epoch), generation, provisional == "1", told, int(least or 0)
+        )
         if name != room:
             raise TokenRejected("foreign")
         if claims.ended(now_ms):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -185,6 +186,13 @@ class Reply:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def data(self) -> Any:
+        """What a waiting page tells its script."""
+        found = re.search(rb'id="?data"?[^>]*>(.*?)</script>', self.body, re.DOTALL)
+        assert found is not None, self.body
+        return json.loads(found.group(1))
 
 
 class Site:

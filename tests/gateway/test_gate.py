@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gateway.front import FETCH, GENERATION, NOW_MS, VISITOR, Front, census
+from waitroom.domain.claims import QueueClaims
 from waitroom.domain.room import Mode, Room
-from waitroom.domain.visit import Answer
+from waitroom.domain.visit import Answer, Visit
 from waitroom.gateway.answer import edited_head
+from waitroom.gateway.desk import Proofs, least_position
 from waitroom.settings import GatewaySettings
 from waitroom.store.base import Purpose
 
@@ -172,9 +174,33 @@ async def test_who_must_wait_gets_the_page_and_a_place() -> None:
     assert front.outcomes() == {"waiting": 1}
 
 
+async def test_a_position_that_was_shown_never_rises_on_a_page_that_is_loaded_again() -> None:
+    front = Front()
+    cookie, shown = "", []
+    for front.store.position in (9, 7, 12, 8, 3):
+        reply = await front.ask(cookie=cookie)
+        cookie = f"{QUEUE}={reply.cookies.get(QUEUE) or cookie.partition('=')[2]}"
+        shown.append(reply.data["now"]["position"])
+    assert shown == [9, 7, 7, 7, 3]
+
+
+async def test_positions_of_a_queue_that_is_put_back_together_are_not_held_against_later_ones() -> None:
+    front = Front()
+    front.store.position, front.store.counted = 2, census(recovering_ms=9_000)
+    reply = await front.ask()
+    assert front.tokens.read_queue(reply.cookies[QUEUE], "default", NOW_MS).least_position == 0
+
+
+def test_a_least_position_belongs_to_one_place() -> None:
+    place = QueueClaims("default", VISITOR, NOW_MS * 1000, 1, GENERATION, least_position=2)
+    proofs = Proofs("default", secure=False, queue=place)
+    same, other = (Visit(Answer.WAITING, VISITOR, NOW_MS, GENERATION, 1, NOW_MS * 1000 + us, 7) for us in (0, 1))
+    assert (least_position(same, proofs), least_position(other, proofs)) == (2, 0)
+
+
 async def test_a_place_that_did_not_change_is_not_set_again() -> None:
     front = Front()
-    known = await front.ask(cookie=f"{QUEUE}={front.place()}")
+    known = await front.ask(cookie=f"{QUEUE}={front.place(least_position=7)}")
     assert known.all("set-cookie") == []
     front.store.generation = "g2"
     moved = await front.ask(cookie=f"{QUEUE}={front.place()}")
@@ -201,21 +227,37 @@ async def test_a_program_that_must_wait_gets_429_and_is_told_how_to_wait() -> No
     reply = await front.ask("/api", headers=FETCH, cookie=f"{QUEUE}={front.place()}")
     assert (reply.status, reply.one("content-type")) == (429, "application/problem+json")
     assert (reply.one("retry-after"), reply.one("cache-control")) == ("2", "no-store")
-    assert reply.json == {
+    me = await front.ask("/.waitroom/default/me", headers=FETCH, cookie=f"{QUEUE}={front.place()}")
+    assert reply.json == me.json | {
         "type": "urn:waitroom:waiting",
         "title": "Too many people at once",
         "status": 429,
         "detail": "This needs a turn in the room default. Join the queue, ask `me` when to come back, "
         "and repeat the request when its state is called.",
-        "room": "default",
-        "state": "waiting",
-        "position": 130,
-        "poll_after_seconds": 2,
         "join": "/.waitroom/default/join",
         "me": "/.waitroom/default/me",
-        "wait_minutes": {"low_minutes": 1, "high_minutes": 5},
+        "queue": "/.waitroom/default/queue.json",
+        "page": "/.waitroom/default/?next=%2F",
     }
-    assert front.store.entered() == [Purpose.CLAIM]
+    assert front.store.entered() == [Purpose.CLAIM, Purpose.LOOK]
+
+
+@pytest.mark.parametrize(
+    ("referer", "next_"),
+    [
+        ("http://shop.example/cart?step=2#pay", "%2Fcart%3Fstep%3D2"),
+        ("https://SHOP.example", "%2F"),
+        ("https://evil.example/cart", "%2F"),
+        ("https://shop.example//evil.example/", "%2F"),
+        ("https://shop.example:443@evil.example/", "%2F"),
+        ("android-app://shop.example/x", "%2F"),
+        ("http://[shop", "%2F"),
+    ],
+)
+async def test_a_program_is_told_where_its_page_can_wait_and_come_back_from(referer: str, next_: str) -> None:
+    front = Front()
+    reply = await front.ask("/api", headers=FETCH | {"referer": referer}, cookie=f"{QUEUE}={front.place()}")
+    assert reply.one("waitroom-location") == reply.json["page"] == f"/.waitroom/default/?next={next_}"
 
 
 async def test_a_program_without_a_token_may_enter_directly_but_makes_no_place() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from tests.gateway.front import FETCH, PAGE, Front
 from waitroom.domain.visit import Answer
-from waitroom.gateway.language import local_address, reader_language
+from waitroom.gateway.address import local_address
+from waitroom.gateway.language import reader_language
 from waitroom.gateway.visitor import read_headers
 from waitroom.settings import GatewaySettings
 from waitroom.words.choice import COOKIE_SECONDS

@@ -49,7 +49,9 @@ generations = st.text("abcXYZ019_-", max_size=32)
 ranges = st.sampled_from([None, (0, 1), (2, 10), (30, 60), (60, None)])
 
 
-@given(rooms, identifiers, numbers, st.integers(0, 10**9), generations, st.booleans(), ranges)
+@given(
+    rooms, identifiers, numbers, st.integers(0, 10**9), generations, st.booleans(), ranges, st.integers(0, 10**8 - 1)
+)
 @settings(deadline=None)
 def test_a_place_is_read_as_it_was_signed(
     room: str,
@@ -59,8 +61,9 @@ def test_a_place_is_read_as_it_was_signed(
     generation: str,
     provisional: bool,
     told: tuple[int, int | None] | None,
+    least: int,
 ) -> None:
-    claims = QueueClaims(room, visitor, score_us, epoch, generation, provisional, told)
+    claims = QueueClaims(room, visitor, score_us, epoch, generation, provisional, told, least)
     text = TOKENS.sign_queue(claims)
     assert len(text) <= MAX_TEXT
     assert TOKENS.read_queue(text, room, score_us // 1000) == claims

@@ -30,6 +30,8 @@ class QueueClaims:
     """Given by a gateway while the store was away."""
     told: tuple[int, int | None] | None = None
     """The range of minutes that the visitor was told when they joined, if any; None as its end: open."""
+    least_position: int = 0
+    """The least that a page without script has shown, so that no later one shows more; 0 when none has."""
 
     def ended(self, now_ms: int) -> bool:
         """Whether the place is too old to be honoured at `now_ms`."""

@@ -273,15 +273,22 @@ class Desk:
 
     # Answering.
 
-    def place_of(self, visit: Visit, proofs: Proofs) -> QueueClaims | None:
-        """Return the claims of the place that `visit` tells of."""
+    def place_of(self, visit: Visit, proofs: Proofs, page: Standing | None = None) -> QueueClaims | None:
+        """Return the claims of the place that `visit` tells of; `page` is what a page says of it now, if one does."""
         if visit.provisional and proofs.queue is not None:
             return proofs.queue
         if visit.answer not in {Answer.WAITING, Answer.CALLED, Answer.MISSED} or not visit.score_us:
             return None
         told = self._told(visit, proofs)
         return QueueClaims(
-            proofs.room, visit.visitor, visit.score_us, visit.epoch, visit.generation, visit.provisional, told
+            proofs.room,
+            visit.visitor,
+            visit.score_us,
+            visit.epoch,
+            visit.generation,
+            visit.provisional,
+            told,
+            (page and page.lasting_position) or least_position(visit, proofs),
         )
 
     def _told(self, visit: Visit, proofs: Proofs) -> tuple[int, int | None] | None:
@@ -295,9 +302,9 @@ class Desk:
         joins_now = visit.now_ms - visit.score_us // 1000 < JOINING_MS
         return wait_range(visit.position, outlook.waits) if outlook is not None and joins_now else None
 
-    def place_headers(self, visit: Visit, proofs: Proofs) -> list[Header]:
+    def place_headers(self, visit: Visit, proofs: Proofs, page: Standing | None = None) -> list[Header]:
         """Return the cookies for somebody who is not let in: the place if it changed, and none that are worthless."""
-        place = self.place_of(visit, proofs)
+        place = self.place_of(visit, proofs, page)
         headers = []
         if place is not None:
             text = self.tokens.sign_queue(place)
@@ -342,23 +349,39 @@ class Desk:
     def _no_cookie(self, kind: str, proofs: Proofs) -> Header:
         return self._cookie(kind, proofs, "", 0)
 
-    def standing(self, record: RoomRecord, visit: Visit | None, *, active: bool = False, visitor: str = "") -> Standing:
-        """Return what a visitor may know. Without a visit: of somebody unknown, or of a pass holder (`active`)."""
+    def standing(
+        self, record: RoomRecord, visit: Visit | None, proofs: Proofs | None = None, *, active: bool = False
+    ) -> Standing:
+        """Return what a visitor may know. Without a visit: of somebody unknown, or of the holder of a pass (`active`).
+
+        The position is never more than the least that their pages have shown.
+        """
         room = record.room
-        now_ms = self.store.now_ms() if visit is None else visit.now_ms
         outlook = self.documents.outlook(room.name)
         state = state_of(room, visit, active=active)
-        position = position_of(state, visit)
+        visitor, position = "", 0
+        if visit is not None:
+            visitor = "" if state == "new" else visit.visitor
+            position = position_of(state, visit, 0 if proofs is None else least_position(visit, proofs))
+        elif active and proofs is not None and proofs.pass_ is not None:
+            visitor = proofs.pass_.visitor
         return standing_of(
             record,
             state,
             visit,
             self.store.last_census(room.name),
-            now_ms=now_ms,
-            visitor=visitor if visit is None or state == "new" else visit.visitor,
+            now_ms=self.store.now_ms() if visit is None else visit.now_ms,
+            visitor=visitor,
+            position=position,
             wait=None if outlook is None else wait_range(position, outlook.waits),
             poll_after_seconds=_poll_after_seconds(state, position, outlook),
         )
+
+
+def least_position(visit: Visit, proofs: Proofs) -> int:
+    """Return the least position that pages have shown to the visitor of this place; 0 when none has."""
+    claims = proofs.queue
+    return claims.least_position if claims is not None and claims.score_us == visit.score_us else 0
 
 
 def _poll_after_seconds(state: str, position: int, outlook: Outlook | None) -> int:

@@ -14,7 +14,9 @@ from waitroom.domain.visit import Answer
 from waitroom.errors import StoreUnavailable
 from waitroom.store.base import Purpose
 
+from .address import came_from
 from .answer import edited_head, with_cookies, with_renewal, without_own
+from .crawlers import RETRY_SECONDS, is_crawler
 from .decision import AMBIGUOUS, BYPASS, FRESH, OFF, STALE, THROUGH, UNREADY, Decider
 from .problems import plain_problem, problem
 from .tunnel import EditedTunnel
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _DOCUMENT: Final = "/queue.json"
+CRAWLER: Final = "crawler"
+"""Outcome of a request that a crawler made and that would have had to wait."""
 
 
 class Gate:
@@ -238,10 +242,11 @@ class Gate:
         navigation = manner.navigation
         if manner.speculative:
             # Nobody is there to be let in: a turn would be spent on a guess.
-            await self._wait(record, None, proofs, "refused", inner, send, navigation=False)
+            await self._wait(record, None, asked, proofs, "refused", inner, send, navigation=False)
             return
+        crawler = proofs.queue is None and method in _SAFE and is_crawler(asked.headers)
         purpose = Purpose.CLAIM
-        if proofs.queue is None and (not navigation or (manner.cross_site and method not in _SAFE)):
+        if proofs.queue is None and (crawler or not navigation or (manner.cross_site and method not in _SAFE)):
             # A form sent here by another site comes without the cookies that the visitor may well have: a new place
             # would overwrite theirs.
             purpose = Purpose.DIRECT
@@ -254,16 +259,19 @@ class Gate:
             self._metrics.requests(room, "provisional" if visit.provisional else "admitted")
             claims, cookies = self._desk.admission_headers(visit, proofs)
             await self._serve(claims, proofs, inner, receive, send, cookies=cookies)
+        elif crawler:
+            await self._wait(record, visit, asked, proofs, CRAWLER, inner, send, navigation=True)
         else:
             outcome = answer.value
             if visit.provisional and answer is Answer.WAITING:
                 outcome = "store_away" if proofs.queue is not None else "provisional"
-            await self._wait(record, visit, proofs, outcome, inner, send, navigation=navigation)
+            await self._wait(record, visit, asked, proofs, outcome, inner, send, navigation=navigation)
 
     async def _wait(
         self,
         record: RoomRecord,
         visit: Visit | None,
+        asked: Asked,
         proofs: Proofs,
         outcome: str,
         inner: Scope,
@@ -271,20 +279,22 @@ class Gate:
         *,
         navigation: bool,
     ) -> None:
-        """Answer somebody who is not let in: a page for people, 429 for programs."""
+        """Answer somebody who is not let in: a page for people and crawlers, 429 for programs."""
         self._metrics.requests(record.room.name, outcome)
-        standing = self._desk.standing(record, visit)
-        status = 429
+        standing = self._desk.standing(record, visit, proofs)
+        status, retry_seconds = 429, standing.poll_after_seconds
         if navigation:
             status = record.room.waiting_status
+            if outcome == CRAWLER:
+                status, retry_seconds = record.room.crawler_status, RETRY_SECONDS
             me = f"{self._prefix}/{record.room.name}/me"
             body, headers = self._page.render(standing, me=me, reload=inner["method"] in _SAFE)
             if status in {429, 503}:
-                headers.append((b"retry-after", str(standing.poll_after_seconds).encode("ascii")))
+                headers.append((b"retry-after", str(retry_seconds).encode("ascii")))
         else:
-            body, headers = problem(standing, prefix=self._prefix)
+            body, headers = problem(standing, prefix=self._prefix, came_from=came_from(asked.headers, asked.host))
         if visit is not None:
-            headers += self._desk.place_headers(visit, proofs)
+            headers += self._desk.place_headers(visit, proofs, standing if navigation else None)
         await _answer(inner, send, status, body, headers)
 
 

@@ -7,10 +7,11 @@ was, whose address stays as it is.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
 from waitroom.words.choice import COOKIE, COOKIE_SECONDS, PARAMETER, Chosen, choose, cookie_value, nearest, read_cookie
 
+from .address import local_address
 from .problems import plain_problem
 from .queue import answer
 from .visitor import set_cookie
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from .visitor import Asked
 
 _START: Final = COOKIE.encode("ascii") + b"="
-_LONGEST_NEXT: Final = 8_000
-_KEPT: Final = "!$%&'()*+,-./:;=?@_~"
-"""What stays as it is in a path with a query; all else is percent-encoded."""
 
 
 def reader_language(asked: Asked, query: bytes, default: str) -> str:
@@ -50,14 +48,6 @@ def _chosen(own_cookies: Iterable[bytes]) -> Chosen:
         if pair.startswith(_START):
             return read_cookie(pair[len(_START) :].decode("latin-1"))
     return Chosen()
-
-
-def local_address(text: str) -> str:
-    """Return `text` as a path of this host with its query; "/" when it is none, or could be read as another host's."""
-    address = quote(text, safe=_KEPT)
-    if not address.startswith("/") or address.startswith("//") or len(address) > _LONGEST_NEXT:
-        return "/"
-    return address
 
 
 class LanguageChoice:

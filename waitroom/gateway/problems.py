@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from .address import waiting_address
+
 if TYPE_CHECKING:
     from .standing import Standing
     from .visitor import Header
@@ -16,28 +18,30 @@ PROBLEM_TITLES: Final = {
 }
 
 
-def problem(standing: Standing, *, prefix: str) -> tuple[bytes, list[Header]]:
-    """Return RFC 9457 JSON about a request that has to wait, and its headers."""
-    title = PROBLEM_TITLES.get(standing.state, "Too many people at once")
+def problem(standing: Standing, *, prefix: str, came_from: str = "") -> tuple[bytes, list[Header]]:
+    """Return RFC 9457 JSON about a request that has to wait, and its headers.
+
+    It holds all that `me` says, and where to wait: by asking (`join`, `me`, `queue`), or by sending the browser to
+    `page`, which leads back to `came_from` at the visitor's turn.
+    """
+    room, base = standing.room, f"{prefix}/{standing.room}"
     document: dict[str, Any] = {
         "type": f"urn:waitroom:{standing.view}",
-        "title": title,
+        "title": PROBLEM_TITLES.get(standing.state, "Too many people at once"),
         "status": 429,
-        "detail": f"This needs a turn in the room {standing.room}. Join the queue, ask `me` when to come back, "
-        "and repeat the request when its state is called.",
-        "room": standing.room,
-        "state": standing.state,
-        "position": standing.position,
-        "poll_after_seconds": standing.poll_after_seconds,
-        "join": f"{prefix}/{standing.room}/join",
-        "me": f"{prefix}/{standing.room}/me",
+        "detail": f"This needs a turn in the room {room}. Join the queue, ask `me` when to come back, and repeat the "
+        "request when its state is called.",
+        **standing.as_json(),
+        "join": f"{base}/join",
+        "me": f"{base}/me",
+        "queue": f"{base}/queue.json",
+        "page": waiting_address(prefix, room, came_from or "/"),
     }
     if standing.state == "closed":
-        document["detail"] = f"Nobody joins or enters the room {standing.room} any more."
-    if standing.wait is not None:
-        document["wait_minutes"] = standing.wait
+        document["detail"] = f"Nobody joins or enters the room {room} any more."
     body, headers = json_body(document, media_type=b"application/problem+json")
     headers.append((b"retry-after", str(standing.poll_after_seconds).encode("ascii")))
+    headers.append((b"waitroom-location", document["page"].encode("ascii")))
     return body, headers
 
 

@@ -16,7 +16,6 @@ from .problems import json_body, plain_problem
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from waitroom.domain.claims import PassClaims
     from waitroom.store.base import RoomRecord
 
     from .desk import Desk, Proofs
@@ -41,7 +40,7 @@ class QueueEndpoints:
             if proofs.pass_ is None:
                 return self._unplaced(record)
             if proofs.pass_.fresh(self._desk.store.now_ms(), record.room.refresh_seconds * 1000):
-                return self._active(record, proofs.pass_)
+                return self._active(record, proofs)
         return await self._ask(record, proofs, Purpose.LOOK)
 
     async def join(self, request: Request) -> Response:
@@ -57,7 +56,7 @@ class QueueEndpoints:
         if proofs.pass_ is not None and proofs.pass_.fresh(
             self._desk.store.now_ms(), record.room.refresh_seconds * 1000
         ):
-            return self._active(record, proofs.pass_)
+            return self._active(record, proofs)
         return await self._ask(record, proofs, Purpose.JOIN)
 
     async def leave(self, request: Request) -> Response:
@@ -100,13 +99,12 @@ class QueueEndpoints:
     def _unplaced(self, record: RoomRecord) -> Response:
         return answer(200, *json_body(self._desk.standing(record, None).as_json()))
 
-    def _active(self, record: RoomRecord, claims: PassClaims) -> Response:
-        standing = self._desk.standing(record, None, active=True, visitor=claims.visitor)
-        return answer(200, *json_body(standing.as_json()))
+    def _active(self, record: RoomRecord, proofs: Proofs) -> Response:
+        return answer(200, *json_body(self._desk.standing(record, None, proofs, active=True).as_json()))
 
     async def _ask(self, record: RoomRecord, proofs: Proofs, purpose: Purpose) -> Response:
         visit = await self._desk.enter(record, proofs, purpose)
-        document: dict[str, Any] = self._desk.standing(record, visit).as_json()
+        document: dict[str, Any] = self._desk.standing(record, visit, proofs).as_json()
         place = self._desk.place_of(visit, proofs)
         if purpose is Purpose.JOIN and place is not None:
             document["token"] = self._desk.tokens.sign_queue(place)

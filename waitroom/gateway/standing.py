@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.admission import limiting
 from waitroom.domain.room import Mode
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from waitroom.domain.room import Room
     from waitroom.domain.visit import Census
     from waitroom.store.base import RoomRecord
+
+
+MOST_REMEMBERED: Final = 99_999_999
+"""The largest position that a token has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,11 @@ class Standing:
     now_ms: int
     """The store's time."""
 
+    @property
+    def lasting_position(self) -> int:
+        """The position if it may be held against later ones: not while a queue is put back together from its tokens."""
+        return 0 if self.recovering else min(self.position, MOST_REMEMBERED)
+
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
 
@@ -69,13 +78,13 @@ def standing_of(
     *,
     now_ms: int,
     visitor: str,
+    position: int,
     wait: tuple[int, int | None] | None,
     poll_after_seconds: int,
 ) -> Standing:
     """Return the standing of `visitor` (empty: of nobody known); `visit` is the store's answer about them, if any."""
     room = record.room
     recovering = census is not None and census.recovering_ms > 0
-    position = position_of(state, visit)
     left_ms = 0 if visit is None else visit.left_ms
     return Standing(
         room=room.name,
@@ -119,9 +128,11 @@ def state_of(room: Room, visit: Visit | None, *, active: bool = False) -> str:
             return visit.answer.value
 
 
-def position_of(state: str, visit: Visit | None) -> int:
-    """Return the position of somebody who waits, else 0."""
-    return visit.position if visit is not None and state == "waiting" else 0
+def position_of(state: str, visit: Visit, least: int) -> int:
+    """Return the position of somebody who waits, else 0; at most `least`, unless that is 0."""
+    if state != "waiting":
+        return 0
+    return min(visit.position, least) if least else visit.position
 
 
 def called_ms(room: Room, visit: Visit) -> int:

@@ -1,0 +1,46 @@
+"""Addresses that a visitor is sent to: always paths of this host, whatever a request says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .visitor import Header
+
+_LONGEST: Final = 8_000
+_KEPT: Final = "!$%&'()*+,-./:;=?@_~"
+"""What stays as it is in a path with a query; all else is percent-encoded."""
+
+
+def local_address(text: str) -> str:
+    """Return `text` as a path of this host with its query; "/" when it is none, or could be read as another host's."""
+    address = quote(text, safe=_KEPT)
+    if not address.startswith("/") or address.startswith("//") or len(address) > _LONGEST:
+        return "/"
+    return address
+
+
+def came_from(headers: Sequence[Header], host: str) -> str:
+    """Return the path and query of the page that a request came from, if that is one of `host`; else ""."""
+    for name, value in headers:
+        if name == b"referer":
+            try:
+                parts = urlsplit(value.decode("latin-1"))
+            except ValueError:
+                return ""
+            if parts.scheme in {"http", "https"} and parts.netloc.lower() == host.lower():
+                return local_address(parts._replace(scheme="", netloc="", fragment="").geturl() or "/")
+    return ""
+
+
+def waiting_address(prefix: str, room: str, to: str, *, token: str = "", auto: bool = True) -> str:
+    """Return where one waits in `room` for the page `to`; `token` is the place of a browser that keeps no cookies.
+
+    `auto`: whether the page loads itself again where scripts do not run.
+    """
+    said = {"t": token} if token else {}
+    said |= {} if auto else {"auto": "0"}
+    return f"{prefix}/{room}/?{urlencode({**said, 'next': to})}"
