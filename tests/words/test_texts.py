@@ -12,7 +12,7 @@ import pytest
 from waitroom.static_files import static_path
 from waitroom.words.languages import LANGUAGES
 from waitroom.words.overrides import placeholders
-from waitroom.words.texts import Language, Text, Words, load
+from waitroom.words.texts import Language, Text, Words, completed, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +156,14 @@ def test_times_are_told_in_utc_with_the_digits_of_the_language() -> None:
     assert Language("en", {}).date_time(1_795_826_700_000) == "2026-11-28 00:45 UTC"
     assert Language("fa", {}).date_time(0) == "۱۹۷۰-۰۱-۰۱ ۰۰:۰۰ UTC"
     assert Language("da", {}).time(0) == "00.00 UTC"
+
+
+def test_what_a_language_lacks_is_said_in_english() -> None:
+    english: dict[str, Text] = {"place": "Your place", "days": {"one": "{n} day", "other": "{n} days"}}
+    assert completed({"place": "המקום שלך"}, english, ("one", "two", "other")) == {
+        "place": "המקום שלך",
+        "days": {"one": "{n} days", "two": "{n} days", "other": "{n} days"},
+    }
 
 
 def test_a_language_is_loaded_once_and_a_rooms_own_words_stay_in_the_room() -> None:

@@ -108,16 +108,15 @@ def _in_forms(text: Text, ours: Text, forms: tuple[str, ...]) -> Text:
 
 
 def load(tag: str) -> Texts:
-    """Return our texts in a language. What it lacks is in English, whatever the number."""
-    english = _read("en")
-    if tag == "en":
-        return english
-    forms = LANGUAGES[tag].forms
-    texts = _read(tag)
-    for key, text in english.items():
-        if key not in texts:
-            texts[key] = text if isinstance(text, str) else dict.fromkeys(forms, text["other"])
-    return texts
+    """Return our texts in a language."""
+    return _read("en") if tag == "en" else completed(_read(tag), _read("en"), LANGUAGES[tag].forms)
+
+
+def completed(texts: Texts, english: Texts, forms: tuple[str, ...]) -> Texts:
+    """Return `texts` with what they lack in English: in one form for every number of a language that has `forms`."""
+    return {
+        key: text if isinstance(text, str) else dict.fromkeys(forms, text["other"]) for key, text in english.items()
+    } | texts
 
 
 def _read(tag: str) -> Texts:
