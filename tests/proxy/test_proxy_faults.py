@@ -351,11 +351,12 @@ async def test_a_backend_that_keeps_talking_is_given_time() -> None:
 async def test_a_visitor_who_is_slow_to_send_is_not_the_backends_fault() -> None:
     async def script(wire: Wire) -> None:
         await wire.head()
-        await wire.send(answer(await wire.exactly(2)))
+        await wire.send(answer((await wire.exactly(20_000))[-2:]))
 
     async with proxied(script, read_timeout_seconds=0.1) as rig:
         client = await rig.client()
-        client.write(request(b"/", b"content-length: 2", b"connection: close", method=b"POST") + b"a")
+        body = b"x" * 19_998
+        client.write(request(b"/", b"content-length: 20000", b"connection: close", method=b"POST") + body + b"a")
         await asyncio.sleep(0.5)
         client.write(b"b")
         assert (await client.rest()).endswith(b"ab")
@@ -386,7 +387,9 @@ async def test_a_visitor_who_leaves_ends_the_backends_connection_within_a_second
         assert rig.facts.failures == []
 
 
-@pytest.mark.parametrize("framing", [b"content-length: 100", b"content-length: 1000000", b"transfer-encoding: chunked"])
+@pytest.mark.parametrize(
+    "framing", [b"content-length: 20000", b"content-length: 1000000", b"transfer-encoding: chunked"]
+)
 async def test_a_visitor_who_leaves_while_sending_ends_the_backends_connection(framing: bytes) -> None:
     ended = asyncio.Event()
     begun = asyncio.Event()
@@ -406,10 +409,11 @@ async def test_a_visitor_who_leaves_while_sending_ends_the_backends_connection(f
         await rig.settled(lambda: rig.facts.finished == [("POST", 499)])
 
 
-async def test_a_visitor_who_leaves_before_the_first_byte_of_a_body_reaches_no_backend() -> None:
+@pytest.mark.parametrize("part", [b"", b"half"])
+async def test_a_visitor_who_leaves_before_the_end_of_a_small_body_reaches_no_backend(part: bytes) -> None:
     async with proxied(silent) as rig:
         client = await rig.client()
-        await client.send(request(b"/", b"content-length: 10", method=b"POST"))
+        await client.send(request(b"/", b"content-length: 10", method=b"POST") + part)
         client.close()
         await rig.settled(lambda: rig.facts.finished == [("POST", 499)])
         assert rig.backend.wires == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import TYPE_CHECKING, cast
 
@@ -65,6 +66,85 @@ async def test_who_waits_too_long_gets_503_and_a_time_to_come_back() -> None:
         assert rig.facts.kinds == ["busy"]
         assert rig.proxy.pool.waiting == 0
         assert "1 of 1" in repr(rig.proxy)
+
+
+LARGE = request(b"/large", b"content-length: 20000", method=b"POST")
+SMALL = request(b"/small", b"content-length: 2000", method=b"POST")
+
+
+async def answer_each(wire: Wire) -> None:
+    """Read each request to its end, and answer."""
+    with contextlib.suppress(asyncio.IncompleteReadError):
+        while head := await wire.head():
+            if b"chunked" in head:
+                await wire.until(b"0\r\n\r\n")
+            elif b"content-length: " in head:
+                await wire.exactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+            await wire.send(answer(b"ok"))
+
+
+@pytest.mark.parametrize("large", [LARGE, request(b"/large", b"transfer-encoding: chunked", method=b"POST")])
+async def test_bodies_on_their_way_never_take_the_last_quarter_of_the_connections(large: bytes) -> None:
+    """Others go through at once, however many send slowly and for how long."""
+    async with proxied(answer_each, pool_size=4, pool_wait_seconds=60) as rig:
+        for _ in range(20):
+            (await rig.client()).write(large)
+        await rig.settled(lambda: rig.proxy.pool.slots == 3 and len(rig.proxy._live) == 20)
+        for method in (b"GET", b"POST"):
+            assert (await rig.get(b"/", b"content-length: 0", method=method)).startswith(b"HTTP/1.1 200")
+        assert (await rig.ask(SMALL.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n") + b"x" * 2000)).endswith(
+            b"ok"
+        )
+        assert rig.proxy.pool.slots == 4
+        assert rig.proxy.pool.waiting == 0
+
+
+async def test_the_next_body_sets_out_when_one_has_arrived_or_its_visitor_has_left() -> None:
+    async with proxied(answer_each, pool_size=4, pool_wait_seconds=60) as rig:
+        clients = [await rig.client() for _ in range(9)]
+        for count, client in enumerate(clients, 1):
+            client.write(LARGE)
+            await rig.settled(lambda n=count: len(rig.proxy._live) == n)  # type: ignore[misc]
+        for number, client in enumerate(clients):
+            if number % 2:
+                client.reset()
+            else:
+                client.write(b"x" * 20_000)
+                assert (await client.head()).startswith(b"HTTP/1.1 200")
+        await rig.settled(lambda: not rig.proxy._live)
+        assert rig.proxy.pool._uploads._value == rig.proxy.pool.most_uploads
+
+
+async def test_a_body_that_finds_no_connection_gets_503_in_time() -> None:
+    async with proxied(answer_each, pool_size=4, pool_wait_seconds=0.1) as rig:
+        for count in range(3):
+            (await rig.client()).write(LARGE)
+            await rig.settled(lambda n=count: rig.proxy.pool.slots > n)  # type: ignore[misc]
+        client = await rig.client()
+        client.write(LARGE)
+        assert (await client.head()).startswith(b"HTTP/1.1 503")
+        assert rig.facts.kinds == ["busy"]
+        assert rig.facts.waits == 1
+
+
+async def test_a_small_body_is_here_before_a_connection_is_taken_for_it() -> None:
+    async with proxied(answer_each) as rig:
+        client = await rig.client()
+        client.write(SMALL)
+        for _ in range(4):
+            client.write(b"x" * 400)
+            await rig.settled(lambda: len(rig.proxy._live) == 1)
+            await asyncio.sleep(0.01)
+        assert rig.proxy.pool.slots == 0
+        client.write(b"x" * 400)
+        assert (await client.head()).startswith(b"HTTP/1.1 200")
+        assert await client.exactly(2) == b"ok"
+        left = await rig.client()
+        left.write(SMALL + b"x" * 400)
+        await rig.settled(lambda: len(rig.proxy._live) == 1)
+        left.reset()
+        await rig.settled(lambda: not rig.proxy._live)
+        assert len(rig.backend.wires) == 1
 
 
 async def test_a_connection_that_ends_makes_room_for_who_waits() -> None:

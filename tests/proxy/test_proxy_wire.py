@@ -222,20 +222,20 @@ async def test_a_large_upload_arrives_whole_while_the_client_is_still_sending() 
 async def test_a_request_body_in_pieces_is_passed_on_piece_by_piece() -> None:
     async def script(wire: Wire) -> None:
         await wire.head()
-        assert await wire.exactly(5) == b"first"
+        assert await wire.exactly(10) == b"5\r\nfirst\r\n"
         await wire.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nseen\r\n")
-        assert await wire.exactly(6) == b"second"
+        assert await wire.exactly(16) == b"6\r\nsecond\r\n0\r\n\r\n"
         await wire.send(b"0\r\n\r\n")
         assert (await wire.head()).startswith(b"GET")
         await wire.send(answer(b"again"))
 
     async with proxied(script) as rig:
         client = await rig.client()
-        client.write(request(b"/", b"content-length: 11", method=b"POST") + b"first")
+        client.write(request(b"/", b"transfer-encoding: chunked", method=b"POST") + b"5\r\nfirst\r\n")
         head = await client.head()
         assert (b"connection", b"close") in fields(head), "the answer overtook the upload: nothing may follow"
         assert await client.until(b"seen\r\n") == b"4\r\nseen\r\n"
-        client.write(b"second")
+        client.write(b"6\r\nsecond\r\n0\r\n\r\n")
         assert await client.rest() == b"0\r\n\r\n"
         assert (await rig.get()).endswith(b"again")
         assert len(rig.backend.wires) == 1, "all of both messages was exchanged: the connection lives on"
@@ -251,7 +251,7 @@ async def test_an_early_answer_is_passed_on_and_both_connections_are_closed() ->
         ended.set()
 
     async with proxied(script) as rig:
-        got = await rig.ask(request(b"/", b"content-length: 1000", method=b"POST") + b"part")
+        got = await rig.ask(request(b"/", b"content-length: 20000", method=b"POST") + b"part")
         assert got.startswith(b"HTTP/1.1 401")
         assert got.endswith(b"\r\nconnection: close\r\n\r\nno")
         await asyncio.wait_for(ended.wait(), 2)

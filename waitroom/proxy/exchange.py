@@ -28,8 +28,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-FIRST_PART_BYTES = 64 * 1024
-"""Of bodies up to this size the first part is awaited before a connection is taken: mostly it is all of it."""
+WHOLE_BODY_BYTES = 16 * 1024
+"""Bodies up to this size are awaited whole before a connection is taken, so that none is held by a slow visitor."""
 SWITCHING = 101
 CONTINUE_WAIT_SECONDS = 0.8
 """How long the backend may think about `Expect: 100-continue` before the visitor is asked for the body all the same."""
@@ -49,6 +49,7 @@ class Exchange:
     sent = False
     status = 0
     """Of the answer whose head has arrived."""
+    _holds_upload = False
     _inbound_task: asyncio.Task[None] | None = None
     _received_bytes = 0
     _aged = False
@@ -88,11 +89,13 @@ class Exchange:
         request = self._request
         if self._limit_bytes is not None and request.length > self._limit_bytes:
             raise self._too_large()
-        first = b""
-        if 0 < request.length <= FIRST_PART_BYTES and not request.expects_continue:
-            first = await self._next_part()
-            self._watchable = self.uploaded
-        connection = None if self.gone else await self._answered(first)
+        body = b""
+        if 0 < request.length <= WHOLE_BODY_BYTES and not request.expects_continue:
+            body = await self._whole_body()
+        if not (self.uploaded or self.gone):
+            await self._pool.begin_upload()
+            self._holds_upload = True
+        connection = None if self.gone else await self._answered(body)
         if connection is None or self.gone:
             self.status = CLIENT_CLOSED_REQUEST
             return
@@ -113,6 +116,7 @@ class Exchange:
         connection, self.connection = self.connection, None
         if connection is not None:
             self._pool.release(connection)
+        self._end_upload()
 
     def sweep(self) -> None:
         """Called every now and then: watch for the visitor's leaving once it has taken a while."""
@@ -123,12 +127,15 @@ class Exchange:
 
     # --- to the backend ---
 
-    async def _answered(self, first: bytes) -> BackendConnection | None:
-        """Send the request; the connection on which the head of its answer has arrived, or None: nobody waits."""
+    async def _answered(self, body: bytes) -> BackendConnection | None:
+        """Send the request, with its `body` if that is here.
+
+        Returns the connection on which the head of its answer has arrived, or None: nobody waits.
+        """
         request = self._request
         repeated = False
         while True:
-            connection = self.connection or await self._begun(first, fresh=repeated)
+            connection = self.connection or await self._begun(body, fresh=repeated)
             if connection is None:
                 return None
             new = connection.uses == 1
@@ -146,7 +153,7 @@ class Exchange:
             else:
                 return connection
 
-    async def _begun(self, first: bytes, *, fresh: bool) -> BackendConnection | None:
+    async def _begun(self, body: bytes, *, fresh: bool) -> BackendConnection | None:
         """The connection on which the request has been sent as far as it is here, or None: nobody waits."""
         request = self._request
         while True:
@@ -161,7 +168,7 @@ class Exchange:
             if new:
                 raise Vanished("the backend closed a new connection at once")
         connection.begin(self._method, upgrading=request.upgrade)
-        connection.write(request.head + first if first else request.head)
+        connection.write(request.head + body if body else request.head)
         self.sent = True
         if self.uploaded:
             connection.request_sent = True
@@ -203,6 +210,8 @@ class Exchange:
                 if self.uploaded and chunked:
                     connection.write(b"0\r\n\r\n")
                 connection.request_sent = self.uploaded
+                if self.uploaded:
+                    self._end_upload()
                 if connection.write_paused:
                     await connection.drain()
             while (await self._receive())["type"] != "http.disconnect":
@@ -212,6 +221,13 @@ class Exchange:
             self.error = error
             if self.connection is not None:
                 self.connection.fail(BackendError("the request broke off"))
+
+    async def _whole_body(self) -> bytes:
+        parts = []
+        while not (self.uploaded or self.gone):
+            parts.append(await self._next_part())
+        self._watchable = True
+        return b"".join(parts)
 
     async def _next_part(self) -> bytes:
         """The next part of the body; sets `uploaded` with the last one, `gone` when the visitor has left."""
@@ -231,6 +247,11 @@ class Exchange:
     def _too_large(self) -> Refused:
         return Refused(f"The request's body is larger than the {self._limit_bytes} bytes allowed.", status=413)
 
+    def _end_upload(self) -> None:
+        if self._holds_upload:
+            self._holds_upload = False
+            self._pool.end_upload()
+
     def _leave(self) -> None:
         self.gone = True
         if self.connection is not None:
@@ -248,6 +269,7 @@ class Exchange:
         """Before the last bytes are handed on: a slow visitor holds no connection."""
         self.connection = None
         self._pool.release(connection)
+        self._end_upload()
 
     async def _relay(self, connection: BackendConnection) -> None:
         send = self._send

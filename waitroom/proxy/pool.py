@@ -4,6 +4,9 @@ A slot is a connection that is open or being opened; there are never more than `
 only, when its connection has really ended (`_ended`), so no way of leaving a request, cancelling it included, can
 lose one. A freed slot or a returned connection goes straight to the one who has waited longest, so nobody overtakes.
 The connection used last is used next: in quiet times the rest grow old and are closed.
+
+A request whose body is not here yet holds its connection for as long as the visitor likes, within the body's time
+limits. So only UPLOADS_SHARE of the connections are for those, and however many there are, the rest serves all others.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from waitroom.proxy.options import Origin, ProxyOptions
 
 
+UPLOADS_SHARE = 3 / 4
+
+
 class ConnectionPool:
     """Connections to one backend, within one event loop."""
 
@@ -37,6 +43,7 @@ class ConnectionPool:
         self._idle: list[BackendConnection] = []
         self._open: set[BackendConnection] = set()
         self._waiters: OrderedDict[asyncio.Future[BackendConnection | None], None] = OrderedDict()
+        self._uploads = asyncio.Semaphore(self.most_uploads)
         self._slots = 0
         self._now = 0.0
         self._closing = False
@@ -44,6 +51,11 @@ class ConnectionPool:
 
     def __repr__(self) -> str:
         return f"<ConnectionPool {self.slots} of {self._options.pool_size}: {self.idle} idle, {self.waiting} waiting>"
+
+    @property
+    def most_uploads(self) -> int:
+        """How many requests whose body is not here yet may have a connection at once."""
+        return max(1, int(self._options.pool_size * UPLOADS_SHARE))
 
     @property
     def slots(self) -> int:
@@ -56,6 +68,31 @@ class ConnectionPool:
     @property
     def waiting(self) -> int:
         return len(self._waiters)
+
+    async def begin_upload(self) -> None:
+        """To be awaited before a connection is taken for a request whose body is not here yet.
+
+        Raises BackendBusy after pool_wait_seconds.
+        """
+        if not self._uploads.locked():
+            await self._uploads.acquire()
+            return
+        limit_seconds = self._options.pool_wait_seconds
+        since = time.monotonic()
+        try:
+            async with asyncio.timeout(limit_seconds):
+                await self._uploads.acquire()
+        except TimeoutError:
+            raise BackendBusy(
+                f"all {self.most_uploads} connections for requests whose body is on its way were in use for "
+                f"{limit_seconds:g} s"
+            ) from None
+        finally:
+            self._observer.connection_awaited(time.monotonic() - since)
+
+    def end_upload(self) -> None:
+        """The body has been sent, or nobody wants it any more: the next may begin."""
+        self._uploads.release()
 
     def take(self) -> BackendConnection | None:
         """The idle connection used last, if there is one."""
