@@ -14,6 +14,7 @@ from .admin.app import make_app
 from .admin.verbs import Verbs
 from .beat import Beat
 from .errors import StoreUnavailable
+from .following import follow_once, follow_rooms
 from .gateway.app import build_gate
 from .gateway.document import Documents
 from .gateway.protocol import ProtocolLimits, protocol_class
@@ -123,6 +124,7 @@ class Gateway:
         self._documents = Documents(store)
         self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"), then=self._documents.follow)
         self._beating: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._options = proxy_options(settings.gateway)
         self._proxy = self._make_proxy(self._options)
@@ -142,11 +144,13 @@ class Gateway:
 
     async def start(self) -> None:
         """Beat once, so that the store's clock and its rooms are known before the first visitor comes; then go on."""
+        await follow_once(self.store, self._rooms_changed)
         await self._beat.once()
         self._beating = asyncio.create_task(self._beat.run())
+        self._following = asyncio.create_task(follow_rooms(self.store, self._rooms_changed))
 
     async def stop(self) -> None:
-        await _ended(self._beating, *self._retiring)
+        await _ended(self._beating, self._following, *self._retiring)
         await self._proxy.aclose()
         await self.store.aclose()
         self.metrics.flush()
@@ -165,8 +169,14 @@ class Gateway:
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
 
+    def _rooms_changed(self) -> None:
+        self._take(self._settings)
+
     def _take(self, settings: Settings) -> None:
+        self._settings = settings
         tokens = Tokens([key.get_secret_value() for key in settings.keys.signing])
+        # A room made at run time comes first: what it protects may lie inside a room of the file.
+        settings = settings.model_copy(update={"rooms": (*self.store.made_rooms, *settings.rooms)})
         self._names = tuple(room.name for room in settings.rooms)
         proxy, documents = self._proxy, self._documents
         self._gate = build_gate(
@@ -215,10 +225,11 @@ class Admin:
         self.store = store
         log = logs.logger("admin")
         self._access = Access(RedisAccessRecords(store), store.now_ms, Passwords())
-        verbs = Verbs(store, lambda: self._names, self._access, metrics, log)
+        verbs = Verbs(store, self._names, self._access, metrics, log)
         self._app = make_app(verbs, self._access, metrics, log, host=settings.admin.host)
-        self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"))
+        self._beat = Beat(store, self._names, metrics, logs.logger("beat"))
         self._beating: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self.first_link = ""
         """The text of the link that sets the first password, while nobody has one."""
         self._take(settings)
@@ -228,14 +239,16 @@ class Admin:
 
     async def start(self) -> None:
         """Beat once, so that the rooms are known before the first operator asks; then go on."""
+        await follow_once(self.store)
         await self._beat.once()
         self._beating = asyncio.create_task(self._beat.run())
+        self._following = asyncio.create_task(follow_rooms(self.store))
         with suppress(StoreUnavailable):
             if await self._access.accounts.nobody_yet():
                 self.first_link = self._access.accounts.first_link()
 
     async def stop(self) -> None:
-        await _ended(self._beating)
+        await _ended(self._beating, self._following)
         await self.store.aclose()
 
     async def reload(self, settings: Settings) -> None:
@@ -244,7 +257,10 @@ class Admin:
 
     def _take(self, settings: Settings) -> None:
         self._access.take(settings.admin, [key.get_secret_value() for key in settings.keys.signing])
-        self._names = tuple(room.name for room in settings.rooms)
+        self._file_names = [room.name for room in settings.rooms]
+
+    def _names(self) -> list[str]:
+        return [*self._file_names, *(room.name for room in self.store.made_rooms)]
 
 
 def build_admin(settings: Settings, metrics: Metrics) -> Admin:

@@ -43,7 +43,7 @@ class Listener:
         log = logs.Log("admin", logs.Sink(self.written, style="json"))
         access = Access(RedisAccessRecords(store), store.now_ms, Passwords(memory_kib=64, time_cost=1))
         access.take(AdminSettings(token=SecretStr(TOKEN)), ["k" * 32])
-        verbs = Verbs(store, lambda: [room.name for room in ROOMS], access, self.metrics, log)
+        verbs = Verbs(store, lambda: [room.name for room in (*ROOMS, *store.made_rooms)], access, self.metrics, log)
         app = make_app(verbs, access, self.metrics, log, host="127.0.0.1")
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         self.anonymous = httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8081")
@@ -233,7 +233,7 @@ async def test_a_reason_goes_with_a_verb(listener: Listener) -> None:
         ("POST", "/api/v1/rooms/nowhere/pause", 404),
         ("GET", "/api/v1/nothing", 404),
         ("GET", "/elsewhere", 404),
-        ("DELETE", "/api/v1/rooms/drop", 405),
+        ("DELETE", "/api/v1/rooms/drop/pause", 405),
         ("GET", "/api/v1/rooms/drop/pause", 405),
         ("POST", "/livez", 405),
     ],

@@ -154,6 +154,22 @@ async def test_the_admin_listener_changes_what_the_gateway_does(
     assert [room["name"] for room in rooms] == ["drop", "vip"]
 
 
+async def test_a_room_made_at_run_time_is_served_within_a_second_and_before_the_files(
+    gateway: Gateway, admin: Admin
+) -> None:
+    operator = visitor(admin, host="127.0.0.1", authorization="Bearer " + "t" * 40)
+    flash = {"name": "flash", "settings": {"match": ["/flash*"], "rate": 0}}
+    assert (await operator.post("/api/v1/rooms", json=flash)).status_code == 200
+    async with asyncio.timeout(1):
+        while "shelf" in (await visitor(gateway).get("/flash")).text:
+            await asyncio.sleep(0.02)
+    assert (await visitor(gateway).get("/")).text == "shelf0"
+    assert (await operator.delete("/api/v1/rooms/flash")).json()["people"] >= 1
+    async with asyncio.timeout(1):
+        while "shelf" not in (await visitor(gateway).get("/flash")).text:
+            await asyncio.sleep(0.02)
+
+
 async def test_an_admin_listener_starts_without_its_store(sites: list[str]) -> None:
     admin = build_admin(settings("unix:///nonexistent/s.sock", sites[0]), Metrics())
     await admin.start()

@@ -134,6 +134,23 @@ class Store(Protocol):
 class OperatorStore(Store, Protocol):
     """What operators ask besides."""
 
+    @property
+    def made_rooms(self) -> list[Room]:
+        """The rooms made at run time, as they were made. Never blocks."""
+        ...
+
+    async def create(self, room: Room, deed: Deed) -> bool:
+        """Make a room at run time; every process takes it up within a second. False: there is one of that name."""
+        ...
+
+    async def remove(self, room: str, deed: Deed) -> bool:
+        """Remove a room that was made at run time, with its queue. False: there is none."""
+        ...
+
+    async def audit_logs(self) -> list[str]:
+        """Return whose logs `audit` can be asked for: all rooms, removed ones too, and the house."""
+        ...
+
     async def audit(self, room: str, *, before: str = "", limit: int) -> list[AuditLine]:
         """Return at most `limit` lines of the room's audit log, newest first; those at the id `before` and older."""
         ...

@@ -31,6 +31,7 @@ What belongs to no room stands under the house, which no room can be called:
 | session:…  | string | a log-in, under the digest of its text                     | until idle for long            |
 | attempts:… | string | log-ins tried, under the digest of who tried               | 15 min                         |
 | audit      | stream | as above                                                   | as above                       |
+| rooms      | hash   | room made at run time → JSON, empty once removed; `_version` | for ever                     |
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ NAMES: tuple[str, ...] = (
     "tokens",
     "session",
     "attempts",
+    "rooms",
 )
 
 

@@ -9,11 +9,12 @@ from waitroom.domain.journal import JournalLine, Place, Search
 from waitroom.domain.short_code import short_code
 from waitroom.errors import VersionConflict
 
-from .keys import key
+from .keys import HOUSE, key
 from .redis import RedisStore, new_generation
 
 if TYPE_CHECKING:
     from waitroom.domain.audit import AuditLine, Deed
+    from waitroom.domain.room import Room
 
 SEARCHED: Final = ("called", "active", "missed", "queue", "journal")
 """Where a visitor may be known, the small ones first."""
@@ -26,7 +27,7 @@ class RedisOperatorStore(RedisStore):
 
     async def audit(self, room: str, *, before: str = "", limit: int) -> list[AuditLine]:
         entries = await self._entries("audit", room, before, limit)
-        return [read_line(id_, facts, room) for id_, facts in entries]
+        return [read_line(id_, facts, "" if room == HOUSE else room) for id_, facts in entries]
 
     async def journal(self, room: str, *, before: str = "", limit: int) -> list[JournalLine]:
         entries = await self._entries("journal", room, before, limit)
@@ -34,6 +35,33 @@ class RedisOperatorStore(RedisStore):
             JournalLine(id_, int(id_.partition("-")[0]), facts["kind"], facts["visitor"], int(facts["score"]))
             for id_, facts in entries
         ]
+
+    async def create(self, room: Room, deed: Deed) -> bool:
+        await self.follow_rooms()
+        if room.name in self._memories and not await self._made_by(room.name, deed):
+            return False
+        done, _ = await self._call(
+            "define", HOUSE, deed.author.request_id, deed.as_line(), room.name, room.model_dump_json()
+        )
+        await self.follow_rooms()
+        if done:
+            await self._seed_room(room.name)
+        return bool(done)
+
+    async def _made_by(self, room: str, deed: Deed) -> bool:
+        """Whether this very request made the room before."""
+        lines = await self.audit(HOUSE, limit=100)
+        return any((line.room, line.request_id) == (room, deed.author.request_id) for line in lines)
+
+    async def remove(self, room: str, deed: Deed) -> bool:
+        done, _ = await self._call("define", HOUSE, deed.author.request_id, deed.as_line(), room, "")
+        await self.follow_rooms()
+        return bool(done)
+
+    async def audit_logs(self) -> list[str]:
+        names: list[bytes] = await self.command("rooms", "HKEYS", key(HOUSE, "rooms"))
+        made = {name.decode() for name in names} - {"_version"}
+        return [*self._memories, *sorted(made - set(self._memories)), HOUSE]
 
     async def admit(self, room: str, count: int, deed: Deed) -> tuple[str, int]:
         word, *number = await self._run("admit", room, new_generation(), count, deed.author.request_id, deed.as_line())

@@ -21,7 +21,7 @@ from waitroom.errors import Refused, RoomUnknown, StoreUnavailable, VersionConfl
 from .base import Purpose, RoomRecord
 from .breaker import Breaker
 from .clock import StoreClock
-from .keys import key
+from .keys import HOUSE, NAMES, key
 from .scripts import load_scripts
 from .wire import ServerError, Unacknowledged
 
@@ -125,6 +125,9 @@ class RedisStore:
         self._away = False
         self._scripts = load_scripts()
         self._memories: dict[str, _Memory] = {}
+        self._file_rooms: list[Room] = []
+        self._made_rooms: dict[str, Room] = {}
+        self._made_version = 0
         self._keys: dict[tuple[str, str], tuple[str, ...]] = {}
         self._store_clock = StoreClock(clock, time.time() * 1000)
         self.rooms = rooms
@@ -136,8 +139,18 @@ class RedisStore:
 
     @rooms.setter
     def rooms(self, rooms: Iterable[Room]) -> None:
+        self._file_rooms = list(rooms)
+        self._remember()
+
+    @property
+    def made_rooms(self) -> list[Room]:
+        """The rooms made at run time, as they were made."""
+        known = {room.name for room in self._file_rooms}
+        return [room for name, room in sorted(self._made_rooms.items()) if name not in known]
+
+    def _remember(self) -> None:
         memories: dict[str, _Memory] = {}
-        for room in rooms:
+        for room in (*self._file_rooms, *self.made_rooms):
             known = self._memories.get(room.name)
             if known is None:
                 memories[room.name] = _Memory(RoomRecord(room, 0, 1, seed=room.model_dump(mode="json")))
@@ -254,16 +267,41 @@ class RedisStore:
         return memory.record
 
     async def seed(self) -> None:
-        for room, memory in self._memories.items():
-            record = await self._read_record(room)
-            wanted = self._with_message(_merged(Room.model_validate(memory.record.seed), record))
-            if (wanted.seed, wanted.messages) != (record.seed, record.messages):
-                before = Room.model_validate(record.seed).changed(record.live) if record.seed else wanted.room
-                author = Author("configuration file", secrets.token_hex(8), Source.FILE)
-                deed = Deed(author, "configuration", steps_between(before, wanted.room))
-                version = await self._write(room, wanted, record.version, deed)
-                wanted = replace(wanted, version=version)
-            memory.record = wanted
+        for room in self._memories:
+            await self._seed_room(room)
+
+    async def _seed_room(self, room: str) -> None:
+        memory = self._memory(room)
+        record = await self._read_record(room)
+        wanted = self._with_message(_merged(Room.model_validate(memory.record.seed), record))
+        if (wanted.seed, wanted.messages) != (record.seed, record.messages):
+            before = Room.model_validate(record.seed).changed(record.live) if record.seed else wanted.room
+            author = Author("configuration file", secrets.token_hex(8), Source.FILE)
+            deed = Deed(author, "configuration", steps_between(before, wanted.room))
+            version = await self._write(room, wanted, record.version, deed)
+            wanted = replace(wanted, version=version)
+        memory.record = wanted
+
+    async def follow_rooms(self) -> bool:
+        """Take up what rooms were made or removed at run time; True when there were any."""
+        index = key(HOUSE, "rooms")
+        version = int(await self.command("rooms", "HGET", index, "_version") or 0)
+        if version == self._made_version:
+            return False
+        if version < self._made_version:
+            made = [word for name, room in self._made_rooms.items() for word in (name, room.model_dump_json())]
+            await self._call("recall", HOUSE, self._made_version, *made)
+            return False
+        words: list[bytes] = await self.command("rooms", "HGETALL", index)
+        facts = {name.decode(): text for name, text in zip(words[::2], words[1::2], strict=True)}
+        self._made_version = int(facts.pop("_version"))
+        before = {room.name for room in self.made_rooms}
+        self._made_rooms = {name: Room.model_validate_json(text) for name, text in facts.items() if text}
+        self._remember()
+        # The last process to hear of it removes what those before it still wrote.
+        for name in before - {room.name for room in self.made_rooms} - {room.name for room in self._file_rooms}:
+            await self.command("rooms", "UNLINK", *(key(name, one) for one in NAMES if one not in {"audit", "rooms"}))
+        return True
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -32,6 +32,8 @@ _IN_PATH: Final = re.compile(r"\{(\w+)\}")
 PLACES: Final[dict[str, tuple[str, str]]] = {
     "rooms": ("GET", "/rooms"),
     "show": ("GET", "/rooms/{room}"),
+    "create": ("POST", "/rooms"),
+    "remove": ("DELETE", "/rooms/{room}"),
     "change": ("PATCH", "/rooms/{room}"),
     "pause": ("POST", "/rooms/{room}/pause"),
     "resume": ("POST", "/rooms/{room}/resume"),

@@ -123,6 +123,6 @@ def _header(name: str, sentence: str, kind: str) -> dict[str, Any]:
 def _answer(verb: Verb) -> dict[str, Any]:
     if verb.name == "export":
         return {"text/csv": {"schema": {"type": "string"}}, "application/x-ndjson": {"schema": {"type": "string"}}}
-    state = verb.of_room and (verb.reversible or verb.name == "show")
+    state = verb.reversible or verb.name in {"show", "create"}
     schema = {"$ref": "#/components/schemas/RoomState"} if state else {"type": "object"}
     return {"application/json": {"schema": schema}}

@@ -69,10 +69,6 @@ class Verbs:
             self.store.record(room)
         return await verb.act(self, Call(room, arguments, author, expected_version))
 
-    def audited_rooms(self) -> list[str]:
-        """Return the rooms whose changes are in the log of the house."""
-        return list(self.names())
-
     async def rooms(self) -> list[RoomState]:
         """Return every room, in the configuration's order."""
         return [await self.show(name) for name in self.names()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from waitroom.errors import Mistake
+from waitroom.errors import Mistake, RoomUnknown
 
 from .call import Arguments, Mistaken
 from .visitors import told
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from .call import Call
     from .desk import Verbs
 
+_HOUSE_LINES = 1_001
 _ENTRY = re.compile(r"\d{1,15}-\d{1,12}")
-_CURSOR = re.compile(r"(\d{1,15}-\d{1,12})@([a-z0-9_-]{1,40})")
+_CURSOR = re.compile(r"(\d{1,15}-\d{1,12})@([a-z0-9_-]{0,40})")
 
 
 class AuditPage(Arguments):
@@ -49,8 +50,9 @@ async def journal(desk: Verbs, call: Call[JournalPage]) -> dict[str, Any]:
 async def audit(desk: Verbs, call: Call[AuditPage]) -> dict[str, Any]:
     """Return `{"changes": [line, …], "next": cursor or null}`, newest first."""
     asked = call.arguments
-    if asked.room is not None:
-        desk.store.record(asked.room)
+    logs = await desk.store.audit_logs()
+    if asked.room is not None and asked.room not in logs:
+        raise RoomUnknown(f"no room {asked.room!r}")
     after, before_id = None, ""
     if asked.cursor:
         match = _CURSOR.fullmatch(asked.cursor)
@@ -60,9 +62,12 @@ async def audit(desk: Verbs, call: Call[AuditPage]) -> dict[str, Any]:
         ms, _, sequence = before_id.partition("-")
         after = (int(ms), int(sequence), room)
     lines: list[AuditLine] = []
-    for room in [asked.room] if asked.room is not None else desk.audited_rooms():
+    # That a room was made or removed is in the log of the house, which is the last one.
+    for log in logs if asked.room is None else [asked.room, logs[-1]]:
         # One more than asked for: the line at the cursor itself may come along.
-        lines += await desk.store.audit(room, before=before_id, limit=asked.limit + 1)
+        limit = asked.limit + 1 if log != logs[-1] else _HOUSE_LINES
+        found = await desk.store.audit(log, before=before_id, limit=limit)
+        lines += [line for line in found if asked.room in {None, line.room}]
     lines.sort(key=lambda line: line.order, reverse=True)
     older = [line for line in lines if after is None or line.order < after]
     page = older[: asked.limit]

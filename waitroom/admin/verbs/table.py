@@ -16,6 +16,7 @@ from .export import Exporting
 from .people import AccountAndRole, AccountName, NewToken, TokenId
 from .presets import Preset, Saving
 from .records import AuditPage, JournalPage
+from .rooms import Making
 from .visitors import Admitting, Code, Searching
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ _ROWS: Final = (
     Verb("rooms", "List the rooms.", rooms.listed, Nothing, Role.VIEWER, of_room=False, changes=False),
     Verb("show", "Show a room: what is in force, what was changed live, counts, what limits.", rooms.show, Nothing,
          Role.VIEWER, changes=False),
+    Verb("create", "Make a room at run time; the gateways serve it within a second.", rooms.create, Making, Role.ADMIN,
+         of_room=False),
+    Verb("remove", "Remove a room that was made at run time, with its queue.", rooms.remove, Nothing, Role.ADMIN),
     Verb("change", "Change live settings of a room, all or none.", changes.change, Changes, Role.OPERATOR,
          reversible=True),
     _mode("pause", "Admit nobody; all places are kept."),

@@ -1,0 +1,65 @@
+"""Rooms that were made at run time, as the processes of the house hear of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.store.bench import Bench, by
+from waitroom.domain.audit import Deed
+from waitroom.domain.room import Room
+from waitroom.errors import RoomUnknown
+from waitroom.store.access import RedisAccessRecords
+from waitroom.store.base import Purpose
+
+if TYPE_CHECKING:
+    from waitroom.store.operators import RedisOperatorStore
+
+pytestmark = pytest.mark.anyio
+FLASH = Room(name="flash", rate=60)
+
+
+async def make(store: RedisOperatorStore, room: Room = FLASH, request_id: str = "m1") -> bool:
+    return await store.create(room, Deed(by(request_id), "create", room=room.name))
+
+
+async def test_every_process_takes_up_what_was_made_and_forgets_what_was_removed(bench: Bench) -> None:
+    one, two = bench.gateway(), bench.gateway()
+    assert await make(one)
+    assert (await two.follow_rooms(), await two.follow_rooms()) == (True, False)
+    assert (await two.beat("flash")).waiting == 0
+    assert two.record("flash").room.rate == 60
+    assert await one.remove("flash", Deed(by("r1"), "remove", room="flash"))
+    await two.beat("flash")  # it has not heard of it yet, and writes some of it again
+    assert await two.follow_rooms()
+    with pytest.raises(RoomUnknown):
+        await two.beat("flash")
+    assert [key for key in await bench.keys() if "flash" in key] == []
+
+
+async def test_a_store_that_lost_its_memory_gets_the_rooms_back(bench: Bench) -> None:
+    one, two = bench.gateway(), bench.gateway()
+    await make(one)
+    await two.follow_rooms()
+    await bench.forget()
+    assert not await two.follow_rooms()
+    three = bench.gateway()
+    assert await three.follow_rooms()
+    assert (await three.enter("flash", "visitor-0123456789ab", claims=None, purpose=Purpose.CLAIM)).now_ms
+    assert [room.name for room in three.made_rooms] == ["flash"]
+
+
+async def test_a_room_of_the_file_wins_over_one_of_the_same_name(bench: Bench) -> None:
+    store = bench.gateway()
+    await make(store)
+    store.rooms = [*store.rooms[:1], Room(name="flash", rate=7)]
+    assert (store.made_rooms, store.record("flash").room.rate) == ([], 7)
+    assert not await make(store, request_id="m2")
+
+
+async def test_what_belongs_to_no_room_is_in_the_log_of_the_house(bench: Bench) -> None:
+    store = bench.gateway()
+    await RedisAccessRecords(store).note(Deed(by("n1"), "log-in"))
+    (line,) = await store.audit((await store.audit_logs())[-1], limit=5)
+    assert (line.action, line.who, line.room) == ("log-in", "dana", "")
