@@ -19,6 +19,7 @@ from .gateway.app import build_gate
 from .gateway.document import Documents
 from .gateway.protocol import ProtocolLimits, protocol_class
 from .proxy.app import Proxy, ProxyOptions
+from .recording import record
 from .store.access import RedisAccessRecords
 from .store.connect import open_operator_store, open_store
 from .tokens import Tokens
@@ -125,6 +126,7 @@ class Gateway:
         self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"), then=self._documents.follow)
         self._beating: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
+        self._recording: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._options = proxy_options(settings.gateway)
         self._proxy = self._make_proxy(self._options)
@@ -148,9 +150,10 @@ class Gateway:
         await self._beat.once()
         self._beating = asyncio.create_task(self._beat.run())
         self._following = asyncio.create_task(follow_rooms(self.store, self._rooms_changed))
+        self._recording = asyncio.create_task(record(self.store, lambda: self._names, self.metrics.meter))
 
     async def stop(self) -> None:
-        await _ended(self._beating, self._following, *self._retiring)
+        await _ended(self._beating, self._following, self._recording, *self._retiring)
         await self._proxy.aclose()
         await self.store.aclose()
         self.metrics.flush()
@@ -223,6 +226,7 @@ class Admin:
 
     def __init__(self, settings: Settings, metrics: Metrics, store: RedisOperatorStore) -> None:
         self.store = store
+        self._metrics = metrics
         log = logs.logger("admin")
         self._access = Access(RedisAccessRecords(store), store.now_ms, Passwords())
         verbs = Verbs(store, self._names, self._access, metrics, log)
@@ -230,6 +234,7 @@ class Admin:
         self._beat = Beat(store, self._names, metrics, logs.logger("beat"))
         self._beating: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
+        self._recording: asyncio.Task[None] | None = None
         self.first_link = ""
         """The text of the link that sets the first password, while nobody has one."""
         self._take(settings)
@@ -243,12 +248,13 @@ class Admin:
         await self._beat.once()
         self._beating = asyncio.create_task(self._beat.run())
         self._following = asyncio.create_task(follow_rooms(self.store))
+        self._recording = asyncio.create_task(record(self.store, self._names, self._metrics.meter))
         with suppress(StoreUnavailable):
             if await self._access.accounts.nobody_yet():
                 self.first_link = self._access.accounts.first_link()
 
     async def stop(self) -> None:
-        await _ended(self._beating, self._following)
+        await _ended(self._beating, self._following, self._recording)
         await self.store.aclose()
 
     async def reload(self, settings: Settings) -> None:

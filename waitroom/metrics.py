@@ -28,6 +28,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from .meter import Meter
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -235,6 +237,7 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=own,
         )
+        self.meter = Meter()
         self._pending_requests: dict[tuple[str, str], int] = {}
         self._pending_calls: dict[tuple[str, str], _Tally] = {}
         self._pending_backend: dict[tuple[str, int], _Tally] = {}
@@ -247,6 +250,7 @@ class Metrics:
         for (verb, outcome), tally in self._pending_calls.items():
             _write(self._store_call_seconds.labels(verb, outcome), tally)
         for (method, status), tally in self._pending_backend.items():
+            self.meter.requests(status, tally.counts)
             _write(self._backend_seconds.labels(method, f"{status}xx"), tally)
 
     # What the gate tells.
@@ -271,9 +275,13 @@ class Metrics:
 
     def wait_seconds(self, room: str, seconds: float) -> None:
         self._wait_seconds.labels(room).observe(seconds)
+        self.meter.waited(room, seconds)
 
-    def estimate(self, room: str, outcome: str, error_seconds: float) -> None:
-        """Count what became of a range told: held, shorter, longer or unknown (module `domain.outcome`)."""
+    def estimate(
+        self, room: str, outcome: str, error_seconds: float, shown: tuple[int, int | None] | None = None
+    ) -> None:
+        """Count what became of a range shown in minutes: held, shorter, longer or unknown (`domain.outcome`)."""
+        self.meter.told(room, outcome, shown)
         self._estimates.labels(room, outcome).inc()
         if error_seconds:
             self._estimate_error_seconds.labels(room).observe(error_seconds)

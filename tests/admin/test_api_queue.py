@@ -157,3 +157,17 @@ async def test_a_message_is_said_and_taken_back(listener: Listener) -> None:
     quiet = await post(listener, f"{ROOM}/message", message="")
     assert quiet.json()["room"]["message"] == {}
     assert (await post(listener, f"{ROOM}/message", message="x", until="tomorrow")).status_code == 422
+
+
+async def test_the_history_is_read_as_points_of_a_chart(listener: Listener) -> None:
+    await listener.store.beat("drop")
+    now_ms = listener.store.now_ms()
+    answer = (await listener.operator.get(f"{ROOM}/history")).json()
+    assert answer == {"step_seconds": 1, "points": []}
+    await listener.store.sample("drop", {"requests": 3})
+    table = await listener.operator.get("/api/v1/export", params={"what": "history", "room": "drop"})
+    assert (table.status_code, table.text) == (200, "")
+    backwards = {"since_ms": now_ms, "until_ms": now_ms - 1}
+    assert (await listener.operator.get(f"{ROOM}/history", params=backwards)).status_code == 422
+    long_ago = await listener.operator.get(f"{ROOM}/history", params={"since_ms": now_ms - 86_400_000})
+    assert long_ago.json()["step_seconds"] == 60

@@ -9,10 +9,12 @@ import pytest
 
 from tests.store.bench import Bench, arrive, by, come_back, name, pass_of, token_of
 from waitroom.domain.audit import Deed
+from waitroom.domain.history import STEPS
 from waitroom.domain.short_code import short_code
 from waitroom.domain.visit import Answer, Visit
 from waitroom.errors import VersionConflict
 from waitroom.store.base import Purpose
+from waitroom.store.connect import open_client
 
 if TYPE_CHECKING:
     from waitroom.store.redis import RedisStore
@@ -240,3 +242,37 @@ class TestStory:
         assert [line.kind for line in reversed(lines)] == [
             "admitted", "joined", "ended", "called", "missed", "forgotten",
         ]  # fmt: skip
+
+
+class TestHistory:
+    async def test_one_sample_a_second_whoever_writes_it_with_what_all_measured(self, bench: Bench) -> None:
+        one, two = bench.gateway(rate=600, capacity=50), bench.gateway(rate=600, capacity=50)
+        for second in range(3):
+            await arrive(one, f"direct{second}")
+            await arrive(one, f"join{second}", Purpose.JOIN)
+            for store in (one, two):
+                await store.beat("sale")
+                await store.sample("sale", {"requests": 5, "errors": 1})
+            bench.pass_seconds(1)
+        now_ms = bench.now_us // 1000
+        step, samples = await one.history("sale", since_ms=now_ms - 60_000, until_ms=now_ms)
+        assert (step, len(samples)) == (1, 3)
+        assert [one.counts["requests"] for one in samples] == [5, 15, 25], "the second teller counts in the next sample"
+        assert [one.counts["joined"] + one.counts["direct"] for one in samples] == [2, 4, 6]
+        assert (samples[-1].counts["rate"], samples[-1].counts["capacity"]) == (600, 50)
+
+
+async def test_two_days_of_history_take_a_fraction_of_a_megabyte(valkey_url: str) -> None:
+    bench = Bench(open_client(valkey_url, deadline_ms=5_000))
+    store = bench.gateway(rate=600)
+    await store.beat("sale")
+    meters = dict.fromkeys(("requests", "l0", "l1", "l2", "l3", "l4", "waits", "waited_s"), 1000003)
+    for second in range(1_100):
+        await store.sample("sale", {**meters, "held": second})
+        bench.pass_seconds(1)
+    seconds, tens = [await bench.client.command("XLEN", f"waitroom:{{sale}}:{name}") for name in ("seconds", "tens")]
+    assert (seconds <= 1_000, tens) == (True, 110), "trimmed by whole nodes"
+    used: int = await bench.client.command("MEMORY", "USAGE", "waitroom:{sale}:seconds", "SAMPLES", "0")
+    kept = sum(most + 100 for _, _, most in STEPS)
+    assert used / seconds * kept < 1_000_000, "5 MB are allowed"
+    await bench.client.aclose()

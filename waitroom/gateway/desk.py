@@ -172,8 +172,9 @@ class Desk:
         waited_ms = max(0, visit.now_ms - visit.score_us // 1000)
         self.metrics.wait_seconds(room.name, waited_ms / 1000)
         to_come_ms = min(waited_ms, max(0, room.claim_seconds * 1000 - visit.left_ms))
-        outcome = outcome_of(None if claims is None else claims.told, (waited_ms - to_come_ms) / 1000)
-        self.metrics.estimate(room.name, outcome.kind, outcome.error_seconds)
+        shown = None if claims is None else claims.told
+        outcome = outcome_of(shown, (waited_ms - to_come_ms) / 1000)
+        self.metrics.estimate(room.name, outcome.kind, outcome.error_seconds, shown)
 
     def _alone(self, record: RoomRecord, visitor: str, proofs: Proofs, purpose: Purpose) -> Visit:
         room, now_ms = record.room, self.store.now_ms()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from waitroom.domain.audit import AuditLine, Author, Deed
     from waitroom.domain.claims import PassClaims, QueueClaims
+    from waitroom.domain.history import Sample
     from waitroom.domain.journal import JournalLine, Place, Search
     from waitroom.domain.message import Message
     from waitroom.domain.room import Room
@@ -175,6 +176,10 @@ class OperatorStore(Store, Protocol):
 
     async def reset(self, room: str, deed: Deed, *, expected_version: int | None) -> int:
         """Empty the queue and raise the epoch; return how many lost their place. Raises `VersionConflict`."""
+        ...
+
+    async def history(self, room: str, *, since_ms: int, until_ms: int) -> tuple[int, list[Sample]]:
+        """Return seconds between samples, and the samples of that time and the one before, oldest first."""
         ...
 
     async def look(self, room: str, visitor: str) -> Place:

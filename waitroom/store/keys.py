@@ -20,6 +20,10 @@ Times in scores are ms. Three clocks are used, all of them the store's:
 | snapshot   | string | the room in numbers and scores at ranks of its queue, JSON | until the next                 |
 | pulse      | list   | totals each 5 s in one mode and capacity, JSON, in order   | 5 min                          |
 | journal    | stream | kind (domain/journal.py), visitor, score                   | 100,000 entries or 48 h        |
+| meters     | hash   | what the processes measured, added up; `second` of the last sample | the room's              |
+| seconds    | stream | the room's history, a sample a second                      | 15 min                         |
+| tens       | stream | every tenth of them                                        | 4 h                            |
+| minutes    | stream | every sixtieth                                             | 48 h                           |
 | audit      | stream | request, version, people, `line` (domain/audit.py, JSON)   | 10,000 entries or 400 days     |
 
 What belongs to no room stands under the house, which no room can be called:
@@ -50,6 +54,10 @@ NAMES: tuple[str, ...] = (
     "snapshot",
     "pulse",
     "journal",
+    "meters",
+    "seconds",
+    "tens",
+    "minutes",
     "audit",
     "accounts",
     "tokens",

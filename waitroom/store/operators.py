@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.audit import read_line
+from waitroom.domain.history import Sample, step_for
 from waitroom.domain.journal import JournalLine, Place, Search
 from waitroom.domain.short_code import short_code
 from waitroom.errors import VersionConflict
@@ -90,6 +91,13 @@ class RedisOperatorStore(RedisStore):
         await self._follow_version(room, int(version))
         return int(people)
 
+    async def history(self, room: str, *, since_ms: int, until_ms: int) -> tuple[int, list[Sample]]:
+        name, step_seconds = step_for(self.now_ms() - since_ms)
+        from_ms = max(0, since_ms - step_seconds * 1000)  # one before, to know what happened since
+        entries = await self.command("history", "XRANGE", key(room, name), from_ms, until_ms)
+        samples = [Sample(int(id_.partition(b"-")[0]), _numbers(pairs)) for id_, pairs in entries]
+        return step_seconds, samples
+
     async def look(self, room: str, visitor: str) -> Place:
         state, score, position, left = await self._run("look", room, visitor)
         return Place(state.decode(), int(score), int(position), int(left))
@@ -123,6 +131,10 @@ class RedisOperatorStore(RedisStore):
         """Return entries of a stream, newest first."""
         entries = await self.command(name, "XREVRANGE", key(room, name), before or "+", "-", "COUNT", limit)
         return [(id_.decode(), _texts(pairs)) for id_, pairs in entries]
+
+
+def _numbers(pairs: list[Any]) -> dict[str, int]:
+    return {name: int(value) for name, value in _texts(pairs).items()}
 
 
 def _texts(pairs: list[Any]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from .scripts import load_scripts
 from .wire import ServerError, Unacknowledged
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from waitroom.domain.claims import PassClaims, QueueClaims
 
@@ -282,6 +282,10 @@ class RedisStore:
             wanted = replace(wanted, version=version)
         memory.record = wanted
 
+    async def sample(self, room: str, counts: Mapping[str, int]) -> None:
+        """Add what this process measured, and write this second's sample of the room unless somebody did."""
+        await self._run("sample", room, *(word for pair in counts.items() for word in pair))
+
     async def follow_rooms(self) -> bool:
         """Take up what rooms were made or removed at run time; True when there were any."""
         index = key(HOUSE, "rooms")
@@ -385,7 +389,7 @@ class RedisStore:
                     self._store_clock.learn(began, int(reply[4]))
                 return reply
             await self._restore(room)
-            if verb in {"census", "snapshot", "look"}:  # they count a memory that is there; a beat begins one
+            if verb in {"census", "snapshot", "look", "sample"}:  # they count a memory that is there; a beat begins one
                 begun = await self._run("beat", room, new_generation(), *self._memory(room).arguments())
                 if verb == "census":
                     return begun

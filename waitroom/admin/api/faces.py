@@ -51,6 +51,7 @@ PLACES: Final[dict[str, tuple[str, str]]] = {
     "revoke": ("POST", "/rooms/{room}/visitors/{code}/revoke"),
     "front": ("POST", "/rooms/{room}/visitors/{code}/front"),
     "journal": ("GET", "/rooms/{room}/journal"),
+    "history": ("GET", "/rooms/{room}/history"),
     "undo": ("POST", "/rooms/{room}/undo"),
     "audit": ("GET", "/audit"),
     "export": ("GET", "/export"),

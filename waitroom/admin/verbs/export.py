@@ -13,7 +13,7 @@ from pydantic import Field
 from waitroom.errors import Mistake
 
 from .call import Arguments, Call, Mistaken
-from .records import AuditPage, JournalPage, audit, journal
+from .records import AuditPage, HistoryRange, JournalPage, audit, history, journal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 _MOST_LINES: Final = 200_000
 _PAGE: Final = 1_000
+_HISTORY_MS: Final = 172_800_000
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Exporting(Arguments):
-    what: Literal["audit", "journal"] = Field(default="audit", description="Which record; a journal is one room's.")
+    what: Literal["audit", "journal", "history"] = Field(
+        default="audit", description="Which record; journal and history are one room's."
+    )
     room: str | None = Field(default=None, description="Only of this room.")
     format: Literal["csv", "jsonl"] = Field(default="csv", description="`csv`, or `jsonl`: one JSON object a line.")
 
@@ -43,11 +46,14 @@ class Export:
 async def export(desk: Verbs, call: Call[Exporting]) -> Export:
     """Return a whole record, oldest first."""
     asked = call.arguments
-    if asked.what == "journal" and asked.room is None:
-        raise Mistaken([Mistake("room", "is missing", "a journal is one room's")])
-    page = _audit_page if asked.what == "audit" else _journal_page
-    lines = await _all_pages(lambda cursor: page(desk, call, cursor))
-    lines.reverse()
+    if asked.what != "audit" and asked.room is None:
+        raise Mistaken([Mistake("room", "is missing", f"a {asked.what} is one room's")])
+    if asked.what == "history":
+        lines = await _history(desk, call)
+    else:
+        page = _audit_page if asked.what == "audit" else _journal_page
+        lines = await _all_pages(lambda cursor: page(desk, call, cursor))
+        lines.reverse()
     stem = f"waitroom-{asked.what}" + (f"-{asked.room}" if asked.room else "")
     if asked.format == "csv":
         return Export(f"{stem}.csv", "text/csv", as_csv(lines))
@@ -65,6 +71,14 @@ async def _journal_page(desk: Verbs, call: Call[Exporting], cursor: str) -> tupl
     desk.store.record(call.arguments.room)
     answer = await journal(desk, Call(call.arguments.room, JournalPage(cursor=cursor, limit=_PAGE), call.author))
     return answer["lines"], answer["next"]
+
+
+async def _history(desk: Verbs, call: Call[Exporting]) -> list[dict[str, Any]]:
+    assert call.arguments.room is not None
+    desk.store.record(call.arguments.room)
+    two_days = HistoryRange(since_ms=max(0, desk.store.now_ms() - _HISTORY_MS))
+    lines: list[dict[str, Any]] = (await history(desk, Call(call.arguments.room, two_days, call.author)))["points"]
+    return lines
 
 
 async def _all_pages(

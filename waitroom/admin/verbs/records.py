@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from waitroom.domain.history import chart
 from waitroom.errors import Mistake, RoomUnknown
 
 from .call import Arguments, Mistaken
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .desk import Verbs
 
+_DEFAULT_HISTORY_MS = 900_000
 _HOUSE_LINES = 1_001
 _ENTRY = re.compile(r"\d{1,15}-\d{1,12}")
 _CURSOR = re.compile(r"(\d{1,15}-\d{1,12})@([a-z0-9_-]{0,40})")
@@ -45,6 +47,22 @@ async def journal(desk: Verbs, call: Call[JournalPage]) -> dict[str, Any]:
     older = [line for line in lines if line.id != asked.cursor]
     page = older[: asked.limit]
     return {"lines": [told(line) for line in page], "next": page[-1].id if len(older) > len(page) else None}
+
+
+class HistoryRange(Arguments):
+    since_ms: int | None = Field(default=None, ge=0, description="From when; by default 15 minutes before the end.")
+    until_ms: int | None = Field(default=None, ge=0, description="Until when, in ms since 1970; by default now.")
+
+
+async def history(desk: Verbs, call: Call[HistoryRange]) -> dict[str, Any]:
+    """Return `{"step_seconds", "points": [point, …]}`, oldest first (`domain/history.py`), reaching back 48 hours."""
+    asked = call.arguments
+    until_ms = desk.store.now_ms() if asked.until_ms is None else asked.until_ms
+    since_ms = max(0, until_ms - _DEFAULT_HISTORY_MS) if asked.since_ms is None else asked.since_ms
+    if since_ms > until_ms:
+        raise Mistaken([Mistake("since_ms", "is later than until_ms")])
+    step_seconds, samples = await desk.store.history(call.room, since_ms=since_ms, until_ms=until_ms)
+    return {"step_seconds": step_seconds, "points": chart(samples)}
 
 
 async def audit(desk: Verbs, call: Call[AuditPage]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from .changes import Changes, Nothing, Ramping, Saying, Undoing
 from .export import Exporting
 from .people import AccountAndRole, AccountName, NewToken, TokenId
 from .presets import Preset, Saving
-from .records import AuditPage, JournalPage
+from .records import AuditPage, HistoryRange, JournalPage
 from .rooms import Making
 from .visitors import Admitting, Code, Searching
 
@@ -89,6 +89,8 @@ _ROWS: Final = (
          Role.OPERATOR),
     Verb("journal", "Read what happened to visitors, newest first.", records.journal, JournalPage, Role.VIEWER,
          changes=False),
+    Verb("history", "Read a room's history: arrivals, admitted, waiting, active, waits, the shop's latency and errors.",
+         records.history, HistoryRange, Role.VIEWER, changes=False),
     Verb("undo", "Take back the last change of a room, or the one that made a version.", changes.undo, Undoing,
          Role.OPERATOR, reversible=True),
     Verb("audit", "Read the log of changes, newest first.", records.audit, AuditPage, Role.VIEWER, of_room=False,

@@ -148,6 +148,7 @@ if may_enter and room.mode == 'on' and waiting_count == 0 and recovering_ms(room
     if room.rate then
       room.credit = room.credit - 1
     end
+    totals.direct = 1
     return admit(0)
   end
 end
