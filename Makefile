@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check unit journeys bench conformance wheel lock clean machine
+.PHONY: help demo test check unit journeys soak bench conformance wheel lock clean machine
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -33,10 +33,13 @@ check: $(VENV)/ready ## Types and lint
 
 unit: machine ## The tests that start no processes of ours
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -m 'not journey' $(ARGS)
+	$(BIN)/coverage run -m pytest -m 'not journey and not soak' $(ARGS)
 
 journeys: machine ## Real processes, real store, real browser
-	$(BIN)/coverage run -m pytest -m journey $(ARGS)
+	$(BIN)/coverage run -m pytest -m 'journey and not soak' $(ARGS)
+
+soak: $(VENV)/ready ## Long forms of tests, about a quarter of an hour, with a table at the end
+	WAITROOM_ABORTS=10000 WAITROOM_FUZZ_EXAMPLES=40000 $(BIN)/python -m pytest -p tests.soak.table -m 'soak or scaled' $(ARGS)
 
 bench: $(VENV)/ready ## Compare speed with others on this machine; CASE=name runs one case
 	@$(BIN)/python -m tests.bench $(if $(CASE),--case $(CASE)) $(ARGS)

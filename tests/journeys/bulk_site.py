@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import random
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.journeys.compare import fields_of
@@ -38,14 +39,18 @@ def in_chunk(block: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(block), block)
 
 
-async def read_body(reader: asyncio.StreamReader, fields: tuple[tuple[bytes, bytes], ...]) -> str:
-    """Read a body to its end; its SHA-256."""
+async def read_body(
+    reader: asyncio.StreamReader, fields: tuple[tuple[bytes, bytes], ...], rest_seconds: float = 0
+) -> str:
+    """Read a body to its end, with a rest after each MiB; its SHA-256."""
     digest = hashlib.sha256()
     told = dict(fields)
     if b"content-length" in told:
         left = int(told[b"content-length"])
         while left and (part := await reader.read(min(left, BLOCK_BYTES))):
             digest.update(part)
+            if rest_seconds and left % 2**20 < len(part):
+                await asyncio.sleep(rest_seconds)
             left -= len(part)
         assert not left
     else:
@@ -56,7 +61,7 @@ async def read_body(reader: asyncio.StreamReader, fields: tuple[tuple[bytes, byt
     return digest.hexdigest()
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _serve(rest_seconds: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     start, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
     _, target, _ = start.split(b" ")
@@ -65,7 +70,9 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     if kind == "up":
         await asyncio.sleep(LATE_SECONDS)
         answer = (await read_body(reader, fields_of(lines))).encode()
-    if kind in {"up", "seen"}:
+    elif kind == "slowly":
+        answer = (await read_body(reader, fields_of(lines), rest_seconds)).encode()
+    if kind in {"up", "slowly", "seen"}:
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
     elif kind == "sized":
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % (int(count) * BLOCK_BYTES))
@@ -84,8 +91,8 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @asynccontextmanager
-async def bulk_site() -> AsyncIterator[int]:
-    """Serve it; its port."""
-    server = await asyncio.start_server(_serve, "127.0.0.1", 0, limit=2**20)
+async def bulk_site(rest_seconds: float = 0) -> AsyncIterator[int]:
+    """Serve it; its port. What is sent to `/slowly` is read with a rest after each MiB."""
+    server = await asyncio.start_server(partial(_serve, rest_seconds), "127.0.0.1", 0, limit=2**20)
     async with server:
         yield server.sockets[0].getsockname()[1]

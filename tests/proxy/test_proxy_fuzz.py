@@ -27,7 +27,7 @@ from waitroom.proxy.connection import BackendConnection
 from waitroom.read_buffer import READ_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from waitroom.gateway.request_head import RequestHead
 
@@ -312,6 +312,14 @@ def direct_answer(drawn: Drawn) -> Message:
     return message
 
 
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> None:
+    """Tell the long form's table how much was tried."""
+    record_property("exchanges, of the parsers a fifth", EXCHANGES)
+
+
+@pytest.mark.scaled
+@pytest.mark.usefixtures("counted")
 @many
 @given(tape=st.binary(min_size=40, max_size=60))
 @example(tape=b"")
@@ -443,6 +451,8 @@ ANSWER_PIECES = (
 pieces = st.lists(st.sampled_from(ANSWER_PIECES) | st.binary(max_size=4), min_size=2, max_size=14)
 
 
+@pytest.mark.scaled
+@pytest.mark.usefixtures("counted")
 @fewer
 @given(parts=pieces, mode=st.sampled_from([("GET", False), ("HEAD", False), ("GET", True)]))
 def test_no_bytes_of_a_backend_raise_or_hang_and_it_does_not_matter_how_they_are_cut(
@@ -458,6 +468,8 @@ def test_no_bytes_of_a_backend_raise_or_hang_and_it_does_not_matter_how_they_are
         )
 
 
+@pytest.mark.scaled
+@pytest.mark.usefixtures("counted")
 @fewer
 @given(data=st.binary(max_size=200))
 def test_no_noise_behind_a_good_answer_reaches_the_visitor(data: bytes) -> None:
@@ -516,6 +528,8 @@ REQUEST_PIECES = (
 )  # fmt: skip
 
 
+@pytest.mark.scaled
+@pytest.mark.usefixtures("counted")
 @fewer
 @given(parts=st.lists(st.sampled_from(REQUEST_PIECES) | st.binary(max_size=4), max_size=12))
 def test_no_bytes_of_a_visitor_raise_anything_but_a_refusal_and_it_does_not_matter_how_they_are_cut(

@@ -13,6 +13,8 @@ from tests.proxy.rig import answer, request
 from tests.proxy.stack import site
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.proxy.rig import Wire
     from tests.proxy.stack import Stack
 
@@ -145,8 +147,12 @@ async def leave_in_the_middle(stack: Stack, number: int, turns: asyncio.Semaphor
             client.close()
 
 
-async def test_visitors_who_leave_at_any_moment_leave_no_connection_behind() -> None:
+@pytest.mark.scaled
+async def test_visitors_who_leave_at_any_moment_leave_no_connection_behind(
+    record_property: Callable[[str, object], None],
+) -> None:
     """Those that are left were opened for somebody who was gone before using them, and serve the next."""
+    record_property("aborted requests", ABORTS)
     async with site(SlowSite(), pool_size=POOL_SIZE) as (stack, backend):
         pool = stack.proxy.pool
         turns = asyncio.Semaphore(AT_ONCE)
