@@ -38,7 +38,7 @@ unit: machine ## The tests that start no processes of ours
 journeys: machine ## Real processes, real store, real browser
 	$(BIN)/coverage run -m pytest -m 'journey and not soak' $(ARGS)
 
-soak: $(VENV)/ready ## Long forms of tests, about a quarter of an hour, with a table at the end
+soak: $(VENV)/ready ## Long forms of tests, less than ten minutes, with a table at the end
 	WAITROOM_ABORTS=10000 WAITROOM_FUZZ_EXAMPLES=40000 $(BIN)/python -m pytest -p tests.soak.table -m 'soak or scaled' $(ARGS)
 
 bench: $(VENV)/ready ## Compare speed with others on this machine; CASE=name runs one case
