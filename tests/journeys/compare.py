@@ -429,3 +429,9 @@ def _echoed(reply: Reply) -> list[object] | None:
 def names_of(table: tuple[Difference, ...], *effects: Effect) -> frozenset[bytes]:
     """Return the names of the fields on which a table's rows have one of these effects."""
     return frozenset(name.encode() for difference in table if difference.effect in effects for name in difference.names)
+
+
+def pass_of(fields: tuple[tuple[bytes, bytes], ...]) -> str:
+    """Return the pass that an answer sets, as a Cookie header has it."""
+    (cookie,) = (value for name, value in fields if name == b"set-cookie" and value.startswith(b"waitroom-pass-sale="))
+    return cookie.split(b";")[0].decode()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+HOUR: dict[str, Any] = {"session_seconds": 3_600, "refresh_seconds": 3_600}
+"""Of a room: sessions that outlast any test, with passes that are never renewed."""
 ADMIN_TOKEN = "journeys-admin-token-0123456789abcdef"
 
 

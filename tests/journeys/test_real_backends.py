@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,12 +29,14 @@ from tests.journeys.compare import (
     ask,
     fields_of,
     names_of,
+    pass_of,
     read_reply,
     split_head,
     unlike,
 )
 from tests.journeys.httpbin_cases import CASES
-from tests.journeys.stage import serving, write_config
+from tests.journeys.memory import forget_peak, memory_bytes
+from tests.journeys.stage import HOUR, serving, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.journey]
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "proxying.md"
-HOUR: dict[str, Any] = {"session_seconds": 3_600, "refresh_seconds": 3_600}
 
 
 @contextmanager
@@ -67,12 +68,6 @@ def httpbin() -> Iterator[int]:
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
-
-
-def pass_of(fields: tuple[tuple[bytes, bytes], ...]) -> str:
-    """Return the pass that an answer sets, as a Cookie header has it."""
-    (cookie,) = (value for name, value in fields if name == b"set-cookie" and value.startswith(b"waitroom-pass-sale="))
-    return cookie.split(b";")[0].decode()
 
 
 async def both(case: Case, site: Line, gateway: Line, cookie: str) -> tuple[Reply, Reply]:
@@ -194,16 +189,6 @@ async def upload(framing: str, port: int, cookie: str, count: int) -> str:
         return (await read_reply(reader)).body.decode()
     finally:
         writer.close()
-
-
-def memory_bytes(process: int, figure: str) -> int:
-    """Return VmRSS, or VmHWM, the highest it was since `forget_peak`."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{figure}:"))
-
-
-def forget_peak(process: int) -> None:
-    Path(f"/proc/{process}/clear_refs").write_text("5")
 
 
 async def test_100_mb_pass_whole_in_flat_memory_though_one_end_is_late(tmp_path: Path) -> None:

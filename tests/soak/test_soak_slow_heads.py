@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.journeys.compare import Case, ask
-from tests.journeys.stage import observing_site, serving, write_config
-from tests.journeys.test_real_backends import HOUR, pass_of
+from tests.journeys.compare import Case, ask, pass_of
+from tests.journeys.stage import HOUR, observing_site, serving, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable

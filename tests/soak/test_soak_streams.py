@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.journeys.bulk_site import BLOCK_BYTES, blocks, bulk_site, digest_of
-from tests.journeys.compare import Case, ask, read_reply, split_head
-from tests.journeys.stage import serving, write_config
-from tests.journeys.test_real_backends import HOUR, forget_peak, memory_bytes, pass_of
+from tests.journeys.compare import Case, ask, pass_of, read_reply, split_head
+from tests.journeys.memory import forget_peak, memory_bytes
+from tests.journeys.stage import HOUR, serving, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
