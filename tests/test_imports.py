@@ -58,7 +58,10 @@ ARROWS = {
     "worker": arrow("assembly datadir errors handover logs metrics settings"),
     "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect"),
     "demo": arrow("errors"),
-    "cli": arrow("assembly admin.verbs configuration datadir demo domain errors mistakes settings supervisor", STORE),
+    "cli": arrow(
+        "assembly admin.places admin.verbs configuration datadir demo domain errors handover logs mistakes settings supervisor",
+        STORE,
+    ),
     "__main__": arrow("cli"),
     "__init__": arrow(),
 }

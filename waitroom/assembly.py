@@ -18,6 +18,7 @@ from .following import follow_once, follow_rooms
 from .gateway.app import build_gate
 from .gateway.document import Documents
 from .gateway.protocol import ProtocolLimits, protocol_class
+from .metrics import Metrics
 from .proxy.app import Proxy, ProxyOptions
 from .recording import record
 from .store.access import RedisAccessRecords
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from .gateway.exchange import Exchange
-    from .metrics import Metrics
     from .settings import GatewaySettings, Settings
     from .store.operators import RedisOperatorStore
     from .store.redis import RedisStore
@@ -269,13 +269,34 @@ class Admin:
         return [*self._file_names, *(room.name for room in self.store.made_rooms)]
 
 
+async def open_verbs(settings: Settings) -> Verbs:
+    """Return the verbs on the store of `settings`, its rooms known; close their store at the end.
+
+    Settings that are not resolved (no token, no keys) do for all but the accounts.
+    """
+    metrics = Metrics()
+    store = _operator_store(settings, metrics)
+    await store.follow_rooms()
+    access = Access(RedisAccessRecords(store), store.now_ms, Passwords())
+    if settings.admin.token is not None:
+        access.take(settings.admin, [key.get_secret_value() for key in settings.keys.signing])
+
+    def names() -> list[str]:
+        return [room.name for room in (*settings.rooms, *store.made_rooms)]
+
+    return Verbs(store, names, access, metrics, logs.logger("operator"))
+
+
 def build_admin(settings: Settings, metrics: Metrics) -> Admin:
     """Return the admin listener of resolved `settings`: token given, store a URL."""
-    store = open_operator_store(
+    return Admin(settings, metrics, _operator_store(settings, metrics))
+
+
+def _operator_store(settings: Settings, metrics: Metrics) -> RedisOperatorStore:
+    return open_operator_store(
         settings.store.url,
         settings.rooms,
         deadline_ms=max(1_000, settings.store.deadline_ms),
         replicas=settings.store.replicas_acknowledge,
         observer=metrics,
     )
-    return Admin(settings, metrics, store)

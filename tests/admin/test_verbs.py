@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from waitroom.admin.api.faces import PLACES, in_path
 from waitroom.admin.api.openapi import document
+from waitroom.admin.places import PLACES, in_path
 from waitroom.admin.verbs import VERBS
 from waitroom.admin.verbs.export import as_csv, as_json_lines
 

@@ -8,22 +8,14 @@ from urllib.parse import quote
 
 import click
 
-from .options import admin_options, json_option
+from .options import Connect, admin_options, json_option
 from .outcome import print_json
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .verbs import AdminAPI
 
 ROLES = click.Choice(["viewer", "operator", "admin"])
 role_option = click.option("--role", type=ROLES, default="operator", show_default=True, help="What it may.")
-
-
-def _api(data: Path | None, admin_url: str | None, token: str | None) -> AdminAPI:
-    from .verbs import connect
-
-    return connect(data, admin_url, token)
 
 
 def _show(api: AdminAPI, answer: dict[str, Any], *, as_json: bool, words: str) -> None:
@@ -49,9 +41,9 @@ def account_command() -> None:
 @account_command.command("list")
 @admin_options
 @json_option
-def list_accounts(data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool) -> None:
+def list_accounts(connect: Connect, *, as_json: bool) -> None:
     """List the accounts."""
-    answer = _api(data, admin_url, token).ask("GET", "/accounts")
+    answer = connect().ask("GET", "/accounts")
     if as_json:
         print_json(answer)
         return
@@ -69,11 +61,9 @@ def list_accounts(data: Path | None, admin_url: str | None, token: str | None, *
 @role_option
 @admin_options
 @json_option
-def add_account(
-    name: str, role: str, data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool
-) -> None:
+def add_account(name: str, role: str, connect: Connect, *, as_json: bool) -> None:
     """Add an account and print the link that sets its password."""
-    api = _api(data, admin_url, token)
+    api = connect()
     answer = api.ask("POST", "/accounts", {"name": name, "role": role})
     _show(api, answer, as_json=as_json, words=f"{name} is {role}.")
 
@@ -82,9 +72,9 @@ def add_account(
 @click.argument("name", default="admin")
 @admin_options
 @json_option
-def link(name: str, data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool) -> None:
+def link(name: str, connect: Connect, *, as_json: bool) -> None:
     """Print the link that sets the password of an account without one; without NAME, the first of all."""
-    api = _api(data, admin_url, token)
+    api = connect()
     answer = api.ask("POST", f"/accounts/{quote(name, safe='')}/invite", {})
     _show(api, answer, as_json=as_json, words=f"For {name}:")
 
@@ -94,11 +84,9 @@ def link(name: str, data: Path | None, admin_url: str | None, token: str | None,
 @click.argument("role", type=ROLES)
 @admin_options
 @json_option
-def give_role(
-    name: str, role: str, data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool
-) -> None:
+def give_role(name: str, role: str, connect: Connect, *, as_json: bool) -> None:
     """Say what an account may; its sessions end."""
-    api = _api(data, admin_url, token)
+    api = connect()
     answer = api.ask("POST", f"/accounts/{quote(name, safe='')}/role", {"role": role})
     _show(api, answer, as_json=as_json, words=f"{name} is {role}.")
 
@@ -107,9 +95,9 @@ def give_role(
 @click.argument("name")
 @admin_options
 @json_option
-def reset(name: str, data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool) -> None:
+def reset(name: str, connect: Connect, *, as_json: bool) -> None:
     """Take password and second factor away, end the sessions, and print the link that sets a new password."""
-    api = _api(data, admin_url, token)
+    api = connect()
     answer = api.ask("POST", f"/accounts/{quote(name, safe='')}/reset", {})
     _show(api, answer, as_json=as_json, words=f"{name} has no password now.")
 
@@ -118,9 +106,9 @@ def reset(name: str, data: Path | None, admin_url: str | None, token: str | None
 @click.argument("name")
 @admin_options
 @json_option
-def remove(name: str, data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool) -> None:
+def remove(name: str, connect: Connect, *, as_json: bool) -> None:
     """Remove an account; its sessions end."""
-    api = _api(data, admin_url, token)
+    api = connect()
     answer = api.ask("DELETE", f"/accounts/{quote(name, safe='')}")
     _show(api, answer, as_json=as_json, words=f"{name} is removed.")
 
@@ -133,9 +121,9 @@ def token_command() -> None:
 @token_command.command("list")
 @admin_options
 @json_option
-def list_tokens(data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool) -> None:
+def list_tokens(connect: Connect, *, as_json: bool) -> None:
     """List the API tokens; never their texts."""
-    answer = _api(data, admin_url, token).ask("GET", "/tokens")
+    answer = connect().ask("GET", "/tokens")
     if as_json:
         print_json(answer)
         return
@@ -154,11 +142,9 @@ def list_tokens(data: Path | None, admin_url: str | None, token: str | None, *, 
 @click.option("--days", type=click.IntRange(0, 3_650), default=90, show_default=True, help="When it ends; 0: never.")
 @admin_options
 @json_option
-def add_token(
-    name: str, role: str, days: int, data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool
-) -> None:
+def add_token(name: str, role: str, days: int, connect: Connect, *, as_json: bool) -> None:
     """Make a token for what NAME says, and print its text: this once."""
-    answer = _api(data, admin_url, token).ask("POST", "/tokens", {"name": name, "role": role, "days": days or None})
+    answer = connect().ask("POST", "/tokens", {"name": name, "role": role, "days": days or None})
     if as_json:
         print_json(answer)
     else:
@@ -169,8 +155,8 @@ def add_token(
 @click.argument("id_", metavar="ID")
 @admin_options
 @json_option
-def revoke_token(id_: str, data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool) -> None:
+def revoke_token(id_: str, connect: Connect, *, as_json: bool) -> None:
     """Revoke a token; what uses it is refused from now on."""
-    api = _api(data, admin_url, token)
+    api = connect()
     answer = api.ask("DELETE", f"/tokens/{quote(id_, safe='')}")
     _show(api, answer, as_json=as_json, words=f"{id_} opens nothing any more.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .options import admin_options, config_argument, json_option
+from .options import config_argument, json_option, listener_options
 from .outcome import CommandError, print_json
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def config_command() -> None:
 
 @config_command.command("show")
 @config_argument
-@admin_options
+@listener_options
 @json_option
 def show(config: Path | None, data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool) -> None:
     """Show every setting, and where it came from; secrets are hidden.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .options import admin_options, json_option, reason_option
+from .options import Connect, admin_options, json_option, reason_option
 from .outcome import CommandError, Exit, print_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command("message")
@@ -28,9 +25,7 @@ def message_command(
     language: str | None,
     until: str | None,
     reason: str | None,
-    data: Path | None,
-    admin_url: str | None,
-    token: str | None,
+    connect: Connect,
     *,
     clear: bool,
     as_json: bool,
@@ -48,13 +43,12 @@ def message_command(
     """  # noqa: D301  # click reads \b as: keep these lines
     from ..domain.message import EVERYBODY
     from .values import as_text
-    from .verbs import connect
 
     if clear == bool(text):
         raise click.UsageError("say the text, or --clear")
     if clear and (language or until):
         raise click.UsageError("--clear takes all of the message away: leave out --language and --until")
-    api = connect(data, admin_url, token)
+    api = connect()
     before = api.room(room)
     settings: dict[str, Any] = before.get("room") or {}
     changes: dict[str, Any] = {"message": {} if clear else {language or EVERYBODY: text}}

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from .options import admin_options, json_option, reason_option
+from .options import Connect, admin_options, json_option, reason_option
 from .outcome import print_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _SENTENCES = {
     "pause": "Admit nobody; all places are kept.",
@@ -26,12 +21,9 @@ def _command(verb: str) -> click.Command:
     @reason_option
     @admin_options
     @json_option
-    def turn(
-        room: str, reason: str | None, data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool
-    ) -> None:
-        from .verbs import connect
+    def turn(room: str, reason: str | None, connect: Connect, *, as_json: bool) -> None:
 
-        api = connect(data, admin_url, token)
+        api = connect()
         before = api.room(room).get("mode")
         state = api.turn(room, verb, reason=reason)
         after = state.get("mode")

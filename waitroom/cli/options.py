@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .verbs import AdminAPI
+
+
+Connect: TypeAlias = "Callable[[], AdminAPI]"
+"""How a command that talks to operators' verbs gets at them."""
 
 
 class SettingOption(click.Option):
@@ -47,6 +54,23 @@ def config_argument(command: Any) -> Any:
 
 
 def admin_options(command: Any) -> Any:
+    """Add the options that say whom to ask; the command gets `connect`, which returns an `AdminAPI`."""
+
+    @wraps(command)
+    def connected(
+        *args: Any, data: Path | None, admin_url: str | None, token: str | None, store: bool, **kwargs: Any
+    ) -> Any:
+        def connect() -> AdminAPI:
+            from .verbs import connect as found
+
+            return found(data, admin_url, token, store=store)
+
+        return command(*args, connect=connect, **kwargs)
+
+    return listener_options(store_option(connected))
+
+
+def listener_options(command: Any) -> Any:
     """Add the options that find the admin listener."""
     for option in (
         click.option(
@@ -68,6 +92,12 @@ def admin_options(command: Any) -> Any:
     return command
 
 
+store_option = click.option(
+    "--store",
+    is_flag=True,
+    help="Go straight to the store, without the admin listener: the store of the Waitroom that runs on the data "
+    "directory, or else the one of ./waitroom.toml.",
+)
 data_option = click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -77,4 +107,5 @@ data_option = click.option(
     "waitroom-data]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 reason_option = click.option("--reason", metavar="TEXT", help="Why, for whoever reads the log later.")

@@ -44,6 +44,12 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
+def asked(question: str, *, yes: bool) -> None:
+    """Go on when the operator says so, or said `yes` beforehand; otherwise nothing is changed."""
+    if not yes and not click.confirm(question, err=True):
+        raise CommandError("nothing was changed", Exit.REFUSED)
+
+
 def tell_mistakes(mistakes: Sequence[Mistake]) -> None:
     """Write every mistake on standard error, a line each."""
     count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from .options import admin_options, json_option
+from .options import Connect, admin_options, json_option
 from .outcome import print_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command("rooms")
 @admin_options
 @json_option
-def rooms_command(data: Path | None, admin_url: str | None, token: str | None, *, as_json: bool) -> None:
+def rooms_command(connect: Connect, *, as_json: bool) -> None:
     """List the rooms and what is in force in each.
 
     \b
@@ -24,9 +19,8 @@ def rooms_command(data: Path | None, admin_url: str | None, token: str | None, *
     """  # noqa: D301  # click reads \b as: keep these lines
     from .output import console, table
     from .values import as_text
-    from .verbs import connect
 
-    states = connect(data, admin_url, token).rooms()
+    states = connect().rooms()
     if as_json:
         print_json({"rooms": states})
         return

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .options import admin_options, json_option, reason_option
+from .options import Connect, admin_options, json_option, reason_option
 from .outcome import CommandError, Exit, print_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command("set")
@@ -23,9 +20,7 @@ def set_command(
     room: str,
     changes: tuple[str, ...],
     reason: str | None,
-    data: Path | None,
-    admin_url: str | None,
-    token: str | None,
+    connect: Connect,
     *,
     as_json: bool,
 ) -> None:
@@ -40,10 +35,9 @@ def set_command(
     --json: {"name", "version", "changes": {key: {"from", "to"}}}
     """  # noqa: D301  # click reads \b as: keep these lines
     from .values import as_text
-    from .verbs import connect
 
     wanted = read_changes(changes)
-    api = connect(data, admin_url, token)
+    api = connect()
     before = api.room(room)
     after = api.change(room, wanted, version=before.get("version") or 0, reason=reason)
     steps = {

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import admin_options, json_option
+from .options import Connect, admin_options, json_option
 from .outcome import CommandError, Exit, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from rich.console import RenderableType
 
@@ -20,23 +19,24 @@ EVERY_SECONDS = 1.0
 
 
 @click.command("status")
+@click.argument("room", required=False)
 @click.option("--watch", is_flag=True, help="Refresh every second until Ctrl-C.")
 @admin_options
 @json_option
-def status_command(
-    data: Path | None, admin_url: str | None, token: str | None, *, watch: bool, as_json: bool
-) -> int | None:
+def status_command(room: str | None, connect: Connect, *, watch: bool, as_json: bool) -> int | None:
     """Show mode, limits, and who waits and shops, room by room.
 
     \b
     --json: {"rooms": [{"name", "version", "mode", "room", "live", "census", "limiting", "store_available"}]}
     --watch --json: such a document a second, each on a line of its own
     """  # noqa: D301  # click reads \b as: keep these lines
-    from .verbs import connect
+    api = connect()
 
-    api = connect(data, admin_url, token)
+    def read() -> list[dict[str, Any]]:
+        return [api.room(room)] if room else api.rooms()
+
     if not watch:
-        states = api.rooms()
+        states = read()
         if as_json:
             print_json({"rooms": states})
         else:
@@ -44,7 +44,7 @@ def status_command(
 
             console().print(overview(states))
         return None
-    pictures = readings(api.rooms, time.sleep)
+    pictures = readings(read, time.sleep)
     try:
         if as_json:
             _write_lines(pictures)

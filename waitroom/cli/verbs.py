@@ -8,18 +8,19 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 from uuid import uuid4
 
 from .. import __version__
+from ..admin.places import BASE, PLACES, in_body, in_path
 from .outcome import CommandError, Exit
 from .running import Running
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ANSWER_LIMIT_BYTES = 8_388_608
+ANSWER_LIMIT_BYTES = 67_108_864
 TIMEOUT_SECONDS = 10.0
 _HEADERS = {"Accept": "application/json", "User-Agent": f"waitroom-cli/{__version__}"}
 """By the second the log of changes tells the command line from other programs."""
@@ -65,10 +66,32 @@ class AdminAPI:
         """Ask anything under `/api/v1`."""
         return self._call(method, f"/api/v1{path}", body)
 
+    def perform(
+        self, verb: str, *, room: str = "", reason: str | None = None, version: int | None = None, **arguments: Any
+    ) -> dict[str, Any]:
+        """Call a verb by its name in the table, and return what it answers. Arguments of None are left out."""
+        method, path, body = _placed(verb, room, reason, arguments)
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        return self._call(method, path, body, room=room, headers=headers)
+
+    def export(self, **arguments: Any) -> str:
+        """Return a record as the text of a file."""
+        method, path, body = _placed("export", "", None, arguments)
+        return self._fetch(method, path, body, {}, arguments.get("room") or "").decode()
+
     def _call(
         self, method: str, path: str, body: Any = None, *, room: str = "", headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        request = Request(self.url + path, method=method, headers={**_HEADERS, **(headers or {})})  # noqa: S310
+        try:
+            document = json.loads(self._fetch(method, path, body, headers or {}, room))
+        except ValueError:
+            raise self._foreign() from None
+        if not isinstance(document, dict):
+            raise self._foreign()
+        return document
+
+    def _fetch(self, method: str, path: str, body: Any, headers: dict[str, str], room: str) -> bytes:
+        request = Request(self.url + path, method=method, headers={**_HEADERS, **headers})  # noqa: S310
         if self.token:
             request.add_header("Authorization", f"Bearer {self.token}")
         if body is not None:
@@ -77,17 +100,13 @@ class AdminAPI:
             request.add_header("Idempotency-Key", str(uuid4()))
         try:
             with _open(request, timeout=TIMEOUT_SECONDS) as answer:
-                document = json.loads(answer.read(ANSWER_LIMIT_BYTES))
+                text: bytes = answer.read(ANSWER_LIMIT_BYTES)
+                return text
         except HTTPError as error:
             with error:
                 raise self._refusal(error, room) from None
         except (URLError, OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from None
-        except ValueError:
-            raise self._foreign() from None
-        if not isinstance(document, dict):
-            raise self._foreign()
-        return document
 
     def _unreachable(self, error: Exception) -> CommandError:
         why = getattr(error, "reason", None) or error
@@ -142,7 +161,24 @@ def _mistake_text(mistake: Any) -> str:
     return f"{words} ({mistake['allowed']})" if mistake.get("allowed") else words
 
 
-def connect(data: Path | None, admin_url: str | None, token: str | None) -> AdminAPI:
-    """Find the admin listener that the options of a command mean."""
+def _placed(verb: str, room: str, reason: str | None, arguments: dict[str, Any]) -> tuple[str, str, Any]:
+    """Return method, path with query, and body (None where there is none) of a call."""
+    method, path = PLACES[verb]
+    named = {
+        key: value for key, value in {"room": room or None, "reason": reason, **arguments}.items() if value is not None
+    }
+    for name in in_path(path):
+        path = path.replace(f"{{{name}}}", quote(str(named.pop(name)), safe=""))
+    if in_body(method):
+        return method, BASE + path, named
+    return method, BASE + path + (f"?{urlencode(named)}" if named else ""), None
+
+
+def connect(data: Path | None, admin_url: str | None, token: str | None, *, store: bool = False) -> AdminAPI:
+    """Find the admin listener that the options of a command mean, or the store."""
     running = Running(data, os.environ)
+    if store:
+        from .direct import direct
+
+        return direct(running.paths.root)
     return AdminAPI(running.admin_url(admin_url), running.token(token))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from waitroom.admin.access import Guard
-from waitroom.admin.api.faces import BASE, PLACES
+from waitroom.admin.places import BASE, PLACES
 from waitroom.admin.verbs import VERBS
 from waitroom.domain.access import Role
 

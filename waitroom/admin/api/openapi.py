@@ -6,9 +6,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 import waitroom
+from waitroom.admin.places import BASE, PLACES, in_body, in_path
 from waitroom.admin.verbs import VERBS, Verb
-
-from .faces import BASE, PLACES, in_body, in_path
 
 _TEMPLATE: Final = "#/components/schemas/{model}"
 _PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
