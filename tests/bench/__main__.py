@@ -24,6 +24,7 @@ import waitroom
 
 from .cases import HTTP_CASES, Case, Effort, Run
 from .contenders import WAITROOM, staged
+from .document_cases import DOCUMENT_CASES
 from .machine import ROOT, BenchError, choose_cores, commit, describe
 from .queue_cases import QUEUE_CASES
 from .report import Outcome, markdown, plain, recorded
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from .contenders import Stage
     from .tools import Tool
 
-CASES: Final = {case.name: case for case in (*HTTP_CASES, *QUEUE_CASES)}
+CASES: Final = {case.name: case for case in (*HTTP_CASES, *QUEUE_CASES, *DOCUMENT_CASES)}
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
 
 

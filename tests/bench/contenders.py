@@ -61,6 +61,25 @@ NGINX_SITE: Final = """
     location = / {{ return 200 "{body}"; }}
   }}
 """
+NGINX_CACHE: Final = """
+  sendfile on; tcp_nopush on; open_file_cache max=10 inactive=1h;
+  proxy_cache_path {directory}/{name}-cache keys_zone=shared:1m;
+  upstream gateway {{ server 127.0.0.1:{backend}; keepalive 16; }}
+  map $http_accept_encoding $coding {{ default ''; ~gzip gzip; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=2048;
+    location / {{
+      proxy_pass http://gateway; proxy_http_version 1.1; proxy_set_header Connection '';
+      proxy_set_header Host $http_host; proxy_set_header Cookie ''; proxy_set_header Accept-Encoding $coding;
+      proxy_cache shared; proxy_cache_key $host$uri$coding; proxy_ignore_headers Vary;
+      proxy_cache_lock on; proxy_cache_use_stale updating; proxy_cache_background_update on;
+    }}
+  }}
+"""
+NGINX_STATIC: Final = """
+  sendfile on; tcp_nopush on; open_file_cache max=10 inactive=1h; default_type application/json;
+  server {{ listen 127.0.0.1:{port} backlog=2048; location / {{ root {root}; }} }}
+"""
 HAPROXY: Final = """
 global
   nbthread 1
@@ -209,6 +228,17 @@ class Stage:
 
     def nginx(self, name: str, port: int, backend: int) -> Server:
         return self._nginx(name, NGINX_PROXY.format(port=port, backend=backend), port, self.cores.server)
+
+    def nginx_cache(self, name: str, backend: int) -> Server:
+        """Start nginx as a cache in front of a gateway."""
+        port = free_port()
+        http = NGINX_CACHE.format(port=port, backend=backend, directory=self.directory, name=name)
+        return self._nginx(name, http, port, self.cores.server)
+
+    def nginx_static(self, name: str, root: Path) -> Server:
+        """Start nginx with the files below `root`."""
+        port = free_port()
+        return self._nginx(name, NGINX_STATIC.format(port=port, root=root), port, self.cores.server)
 
     def haproxy(self, name: str, port: int, backend: int) -> Server:
         path = self.write("haproxy.cfg", HAPROXY.format(port=port, backend=backend))
