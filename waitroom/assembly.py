@@ -181,6 +181,7 @@ class Gateway:
         # A room made at run time comes first: what it protects may lie inside a room of the file.
         settings = settings.model_copy(update={"rooms": (*self.store.made_rooms, *settings.rooms)})
         self._names = tuple(room.name for room in settings.rooms)
+        self._documents.keep(self._names)
         proxy, documents = self._proxy, self._documents
         self._gate = build_gate(
             settings, self.store, documents, tokens, proxy, self.metrics, self._log, site_set_out=proxy.set_out

@@ -179,6 +179,14 @@ async def test_whoever_asks_for_their_own_standing_hears_the_same_as_the_documen
     assert standing["wait"] == {"low_minutes": low, "high_minutes": high}
 
 
+async def test_a_room_that_is_no_more_has_no_document() -> None:
+    front = counting()
+    assert (await front.ask(URL, FETCH)).status == 200
+    del front.store.rooms["default"]
+    front.documents.keep([])
+    assert (await front.ask(URL, FETCH)).status == 404
+
+
 async def test_the_bytes_are_the_same_from_every_gateway() -> None:
     bodies = {(await counting().ask(URL, FETCH)).body for _ in range(2)}
     assert len(bodies) == 1

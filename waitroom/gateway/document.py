@@ -21,7 +21,7 @@ from waitroom.domain.view import opens_ms_of, room_view
 from waitroom.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from waitroom.domain import estimate as estimates
     from waitroom.domain import polling
@@ -171,6 +171,10 @@ class Documents:
         """Return the tables of the room's document; None before it was counted, and while the store is away."""
         held = self._held.get(room)
         return None if held is None or held.away else held.outlook
+
+    def keep(self, rooms: Iterable[str]) -> None:
+        """Forget the documents of rooms that are no more: `rooms` are all there are."""
+        self._held = {room: self._held[room] for room in rooms if room in self._held}
 
     async def follow(self, room: str, census: Census | None) -> None:
         """Make the document anew when it is time, after a beat that said `census` (None: the beat failed)."""
