@@ -1,5 +1,5 @@
 """Finds what the tests need beside Python, or installs it: a browser (Debian's Chromium as root, else Playwright's own) and, as
-root on Debian, the nginx that the proxy is compared with, a Redis as a second make of store, and openssl for certificates.
+root on Debian, the nginx that the proxy is compared with, a Redis as a second make of store, openssl for certificates, and Prometheus for the files of deploy/prometheus.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-BESIDE = {"nginx": "nginx", "redis-server": "redis-server", "openssl": "openssl"}
+BESIDE = {"nginx": "nginx", "redis-server": "redis-server", "openssl": "openssl", "prometheus": "promtool"}
 """Debian's packages, and the program that each brings."""
 MISSING = """\
 No browser for the journeys. Install one of:
