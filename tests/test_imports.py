@@ -57,9 +57,11 @@ ARROWS = {
     "assembly": arrow("admin beat domain errors following gateway logs metrics proxy recording settings store tokens"),
     "worker": arrow("assembly datadir errors handover logs metrics settings"),
     "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect"),
+    "preview": arrow("domain gateway.page", STORE),
     "demo": arrow("errors"),
     "cli": arrow(
-        "assembly admin.places admin.verbs configuration datadir demo domain errors handover logs mistakes settings supervisor",
+        "assembly admin.places admin.verbs configuration datadir demo domain errors gateway.page handover logs mistakes "
+        "preview settings supervisor tokens words",
         STORE,
     ),
     "__main__": arrow("cli"),

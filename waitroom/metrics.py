@@ -136,6 +136,12 @@ class Metrics:
         self._released = Counter(
             "waitroom_backend_releases_total", "Sessions that an answer of the site ended.", ["room"], registry=own
         )
+        self._template_failures = Counter(
+            "waitroom_template_failures_total",
+            "Times that a shop's own template failed and the default page was shown.",
+            ["room"],
+            registry=own,
+        )
         self._wait_seconds = Histogram(
             "waitroom_wait_seconds",
             "How long visitors had waited when they entered.",
@@ -272,6 +278,9 @@ class Metrics:
 
     def released(self, room: str) -> None:
         self._released.labels(room).inc()
+
+    def template_failed(self, room: str) -> None:
+        self._template_failures.labels(room).inc()
 
     def wait_seconds(self, room: str, seconds: float) -> None:
         self._wait_seconds.labels(room).observe(seconds)

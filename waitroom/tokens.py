@@ -4,7 +4,8 @@ A text is one canonical line of fields, then a dot and its HMAC-SHA-256 under a 
 
 - `1~q~room~visitor~score_us~epoch~generation~provisional` of a queue token, with `~from~to` where a range of minutes
   was told (a `to` of 0 is open), and `~p` and the least position where a page has shown one;
-- `1~p~room~visitor~issued_ms~session_end_ms~generation~provisional` of a pass.
+- `1~p~room~visitor~issued_ms~session_end_ms~generation~provisional` of a pass;
+- `1~v~room~ends_at_seconds` of a look at the page.
 
 `~` and `.` can stand in no field, so a text reads one way only; numbers have no leading zeros and the signature's spare
 bits must be zero, so claims have one text only. The leading 1 is the version.
@@ -39,6 +40,7 @@ _MINUTES: Final = r"(0|[1-9][0-9]?)"
 _LEAST: Final = r"(?:~p([1-9][0-9]{0,7}))?"
 _QUEUE: Final = re.compile(rf"1~q~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])(?:~{_MINUTES}~{_MINUTES})?{_LEAST}")
 _PASS: Final = re.compile(rf"1~p~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])")
+_PREVIEW: Final = re.compile(rf"1~v~([a-z0-9-]{{1,40}})~{_NUMBER}")
 _SHAPE: Final = re.compile(rf"[0-9]+~[a-z]~[A-Za-z0-9_~-]+{_SIGNATURE}")
 
 
@@ -51,6 +53,7 @@ class Tokens:
         oldest_first = [key.encode() if isinstance(key, str) else key for key in reversed(keys)]
         self._queue = _Signer(oldest_first, "waitroom queue token 1")
         self._pass = _Signer(oldest_first, "waitroom pass 1")
+        self._preview = _Signer(oldest_first, "waitroom preview 1")
         self._verified = lru_cache(_REMEMBERED_PASSES)(self._verify_pass)
 
     def sign_queue(self, claims: QueueClaims) -> str:
@@ -87,6 +90,18 @@ class Tokens:
         if claims.room != room:
             raise TokenRejected("foreign")
         return claims
+
+    def sign_preview(self, room: str, ends_at_seconds: int) -> str:
+        """Return the text that lets its holder look at a room's page until then; it proves no place."""
+        return _sign(self._preview, _PREVIEW, f"1~v~{room}", ends_at_seconds)
+
+    def check_preview(self, text: str, room: str, now_ms: int) -> None:
+        """Raise `TokenRejected` unless `text` lets its holder look at the page of `room` now."""
+        name, ends_at_seconds = _read(self._preview, _PREVIEW, text)
+        if name != room:
+            raise TokenRejected("foreign")
+        if int(ends_at_seconds) * 1000 <= now_ms:
+            raise TokenRejected("expired")
 
     def _verify_pass(self, text: str) -> PassClaims:
         name, visitor, issued_ms, end_ms, generation, provisional = _read(self._pass, _PASS, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -9,9 +10,24 @@ from typing import Any
 import pytest
 
 from tests.gateway.front import NOW_MS
-from waitroom.gateway.page.waiting import ENGLISH, VIEWS, WaitingPage, rough
+from waitroom.domain.room import Room
+from waitroom.gateway.page.examples import example
+from waitroom.gateway.page.shown import Addresses, rough
+from waitroom.gateway.page.views import VIEWS
+from waitroom.gateway.page.waiting import WaitingPage
 from waitroom.gateway.standing import Standing
 from waitroom.static_files import static_path
+from waitroom.words.languages import LANGUAGES
+
+ROOM = Room(name="default")
+ADDRESSES = Addresses(
+    "/.waitroom/default/me",
+    "/.waitroom/default/join",
+    "/.waitroom/default/queue.json",
+    language="/.waitroom/language",
+    here="/product?id=7",
+)
+FIRST_FLIGHT_BYTES = 14_000
 
 
 def standing(**changes: object) -> Standing:
@@ -25,9 +41,12 @@ def standing(**changes: object) -> Standing:
     return Standing(**(known | changes))  # type: ignore[arg-type]
 
 
-def render(language: str = "en", **changes: Any) -> str:
-    page = WaitingPage(lambda: "n0nce", ENGLISH, language)
-    return page.render(standing(**changes), me="/.waitroom/default/me", reload=True)[0].decode()
+def page_of(*rooms: Room) -> WaitingPage:
+    return WaitingPage(rooms, lambda: "n0nce", lambda room, reason: pytest.fail(f"{room}: {reason}"))
+
+
+def render(language: str = "en", room: Room = ROOM, **changes: Any) -> str:
+    return page_of(room).render(room, standing(**changes), language, ADDRESSES, reload=True)[0].decode()
 
 
 class Seen(HTMLParser):
@@ -43,9 +62,9 @@ class Seen(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
         self.addresses += [named[key] or "" for key in ("href", "src", "action") if key in named]
-        if tag in {"meta", "link"}:
+        if tag in {"meta", "link", "input", "option"}:
             return
-        if self._hidden or "hidden" in named or tag in {"script", "style", "head", "noscript"}:
+        if self._hidden or "hidden" in named or tag in {"script", "style", "head", "noscript", "select"}:
             self._hidden.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -63,94 +82,146 @@ def words(**changes: Any) -> str:
 
 def test_a_waiting_visitor_is_told_place_range_speed_and_that_closing_is_safe() -> None:
     assert words() == (
-        "You are in the queue Many people are here at once, so everybody enters in the order they came. "
-        "Your place 12 Estimated wait 2 to 5 minutes About 60 people enter each minute. "
-        "Check my place This page updates by itself. You can refresh or close it; your place is kept. "
-        "Come back with the same browser."
+        "You are in the queue Many people came at once, so everybody enters in the order they came. "
+        "Your place 12 Estimated wait \u20682\u2069 to \u20685\u2069 minutes "
+        "About \u206860\u2069 people enter each minute. \u206840\u2069 people came after you. Check my place "
+        "You can refresh or close this page, or lock your phone: your place is kept. "
+        "Come back with the same browser on this device. "
+        "At your turn, this page takes you to the shop by itself. "
+        "If you are away just then, your place at the front is kept for a while. "
+        "Your code for customer service 7F3K-92QD OK"
     )
 
 
 @pytest.mark.parametrize(
     ("changes", "said", "unsaid"),
     [
-        ({"position": 1}, "You are next", "<bdi>1</bdi>"),
+        ({"position": 1}, "You are next", "Your place 1"),
         ({"position": 12_437}, "about 12,400", "12,437"),
-        ({"wait": None}, "not known yet", "minutes"),
+        ({"wait": None}, "We cannot say yet", "minutes"),
         ({"wait": {"low_minutes": 60, "high_minutes": None}}, "more than an hour", "minutes"),
+        ({"wait": {"low_minutes": 30, "high_minutes": None}}, "more than 30 minutes", "hour"),
+        ({"wait": {"low_minutes": 0, "high_minutes": 5}}, "less than 5 minutes", "almost"),
+        ({"wait": {"low_minutes": 0, "high_minutes": 1}}, "It is almost your turn", "You are in the queue"),
         ({"admitted_last_minute": 0}, "Your place", "each minute"),
         ({"admitted_last_minute": 1}, "About one person", "people enter"),
-        ({"view": "paused"}, "Entry is paused", "Estimated wait"),
+        ({"reason": "capacity"}, "people enter as others leave", "each minute"),
+        ({"behind": 0}, "Your place", "after you"),
+        ({"behind": None}, "Your place", "after you"),
+        ({"view": "paused", "wait": None}, "Entry is paused", "Estimated wait"),
+        ({"view": "paused"}, "Estimated wait before the pause", "each minute"),
+        ({"view": "before", "opens_ms": NOW_MS + 1}, "Opens on 2025-11-21 20:23 UTC", "Estimated wait"),
         (
             {"view": "called", "state": "called", "position": 0, "claim_seconds_left": 90},
-            "for 90 seconds",
+            "Time left to enter 01:30 Go to the shop",
             "Your place",
         ),
-        ({"view": "called", "state": "called", "position": 0}, "It is your turn", "updates by itself"),
-        ({"view": "closed", "state": "closed", "position": 0}, "Closed", "refresh or close"),
-        ({"view": "closed", "state": "closed", "position": 0}, "Check again", "my place"),
-        ({"view": "reconnecting", "position": 0}, "Your place is safe", "Estimated wait"),
+        ({"view": "called", "state": "called", "position": 0}, "we keep trying", "refresh or close"),
+        (
+            {"view": "missed", "state": "missed", "position": 0, "called_ms": NOW_MS, "hold_seconds_left": 600},
+            "It was your turn at 20:23 UTC. Your place at the front is kept until 20:33 UTC. I am here",
+            "Estimated wait",
+        ),
+        ({"view": "closed", "state": "closed", "position": 0}, "The queue is closed", "refresh or close"),
+        ({"view": "ended", "state": "closed", "position": 0}, "The sale is over", "refresh or close"),
+        ({"view": "full", "state": "closed", "position": 0}, "The queue is full", "my place"),
+        ({"view": "reconnecting", "position": 0, "wait": None}, "Your place is safe", "Estimated wait"),
         ({"view": "recovering"}, "old order", "Estimated wait"),
-        ({"view": "new", "position": 0}, "Go on", "Estimated wait"),
-        ({"view": "active", "position": 0}, "Go on", "Estimated wait"),
+        ({"view": "new", "state": "new", "position": 0}, "Get a place", "Estimated wait"),
+        ({"view": "active", "state": "active", "position": 0}, "Welcome", "Estimated wait"),
     ],
 )
 def test_each_view_says_what_is_true(changes: dict[str, object], said: str, unsaid: str) -> None:
-    shown = words(**changes)
+    shown = words(**changes).replace("\u2068", "").replace("\u2069", "")
     assert said in shown
     assert unsaid not in shown
 
 
 def test_the_title_counts() -> None:
-    assert "<title>(12) You are in the queue</title>" in render()
+    assert "<title>(12) In the queue</title>" in render()
+    assert "<title>(12) In the queue – Maison</title>" in render(room=Room(name="default", shop_name="Maison"))
+
+
+@pytest.mark.parametrize("tag", LANGUAGES)
+def test_the_page_fits_into_the_first_flight_in_each_language(tag: str) -> None:
+    for view in ("waiting", "before", "missed"):
+        body, headers = page_of(ROOM).render(ROOM, example(view, ROOM, NOW_MS), tag, ADDRESSES, reload=True, gzip=True)
+        assert (b"content-encoding", b"gzip") in headers
+        assert len(body) <= FIRST_FLIGHT_BYTES, (view, len(body))
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_page_is_small_and_loads_nothing(view: str) -> None:
+def test_what_is_compressed_piece_by_piece_unpacks_to_the_same_page(view: str) -> None:
+    page, now = page_of(ROOM), example(view, ROOM, NOW_MS)
+    plain, _ = page.render(ROOM, now, "he", ADDRESSES, reload=True)
+    packed, _ = page.render(ROOM, now, "he", ADDRESSES, reload=True, gzip=True)
+    assert gzip.decompress(packed) == plain
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_page_loads_nothing(view: str) -> None:
     html = render(view=view)
-    assert len(html) < 14_000
-    assert [address for address in Seen(html).addresses if not address.startswith("data:")] == [""]
+    assert {address for address in Seen(html).addresses if not address.startswith(("data:", "#"))} == {
+        "",
+        "/.waitroom/language",
+    }
     assert "url(" not in html
     assert "@import" not in html
 
 
 def test_every_style_and_script_bears_the_nonce_and_nothing_is_inline_elsewhere() -> None:
     html = render()
-    assert re.findall(r"<(?:style|script)(?![^>]*nonce=\"n0nce\")", html) == []
+    assert re.findall(r"<(?:style|script)(?![^>]*(?:nonce=\"n0nce\"|application/json))", html) == []
     assert re.findall(r"\sstyle=|\son\w+=", html) == []
 
 
 def test_the_policy_forbids_all_but_our_own() -> None:
-    headers = dict(WaitingPage(lambda: "n0nce").render(standing(), me="/", reload=True)[1])
+    headers = dict(page_of(ROOM).render(ROOM, standing(), "he", ADDRESSES, reload=True)[1])
     assert headers[b"content-security-policy"] == (
         b"default-src 'none'; style-src 'nonce-n0nce'; script-src 'nonce-n0nce'; img-src data:; "
-        b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+        b"connect-src 'self'; form-action 'self'; base-uri 'none'"
     )
     assert headers[b"cache-control"] == b"no-store"
+    assert headers[b"content-language"] == b"he"
 
 
-def test_visitors_who_are_shown_the_same_have_their_own_nonce_place_and_address_in_it() -> None:
+def test_visitors_who_are_shown_the_same_have_their_own_nonce_place_code_and_address_in_it() -> None:
     nonces = iter(["n0nce-a", "n0nce-b"])
-    page = WaitingPage(lambda: next(nonces))
-    one, _ = page.render(standing(position=12_345, score_us=1), me="/a/me", reload=True)
-    other, _ = page.render(standing(position=12_346, score_us=2), me="/b/me", reload=False)
-    assert [(html.count(b"n0nce-a"), html.count(b"n0nce-b")) for html in (one, other)] == [(4, 0), (0, 4)]
-    assert [re.findall(rb'"position": (\d+)', html) for html in (one, other)] == [[b"12345"], [b"12346"]]
+    page = WaitingPage([ROOM], lambda: next(nonces), lambda room, reason: None)
+    first = standing(position=12_345, score_us=1, short_code="AAAA-AAAA")
+    second = standing(position=12_346, score_us=2, short_code="BBBB-BBBB")
+    one, _ = page.render(ROOM, first, "en", ADDRESSES._replace(me="/a/me"), reload=True)
+    other, _ = page.render(ROOM, second, "en", ADDRESSES._replace(me="/b/me"), reload=False)
+    assert [(html.count(b"n0nce-a"), html.count(b"n0nce-b")) for html in (one, other)] == [(2, 0), (0, 2)]
+    assert [re.findall(rb'"position":(\d+)', html) for html in (one, other)] == [[b"12345"], [b"12346"]]
     assert [(b'"/a/me"' in html, b'"/b/me"' in html) for html in (one, other)] == [(True, False), (False, True)]
-    assert one.count(b"about <bdi>12,300</bdi>") == other.count(b"about <bdi>12,300</bdi>") == 1
+    assert [(b">AAAA-AAAA<" in html, b">BBBB-BBBB<" in html) for html in (one, other)] == [(True, False), (False, True)]
+    assert one.count("about \u206812,300\u2069".encode()) == other.count("about \u206812,300\u2069".encode()) == 1
 
 
 def test_without_scripts_the_page_asks_again_by_itself_unless_there_is_nothing_to_wait_for() -> None:
     assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in render()
     assert 'content="40"' in render(poll_after_seconds=40, view="paused")
     assert 'content="2"' in render(view="called")
-    assert "http-equiv" not in render(view="closed")
+    for view in ("closed", "ended", "new", "missed"):
+        assert "http-equiv" not in render(view=view)
 
 
 def test_nothing_in_the_data_can_end_its_script() -> None:
     assert "</script><b>" not in render(generation="</script><b>")
+    assert "</script><b>" not in render(messages=[{"id": "1", "at_ms": NOW_MS, "text": {"*": "</script><b>"}}])
 
 
-@pytest.mark.parametrize(("language", "direction"), [("en", "ltr"), ("he", "rtl"), ("ar-EG", "rtl"), ("pt-BR", "ltr")])
+def test_a_message_is_read_in_ones_own_language_or_as_it_is_meant_for_everybody() -> None:
+    told = [{"id": "1", "at_ms": NOW_MS, "text": {"*": "Sold out", "he": "אזל המלאי"}}]
+    assert '<p lang="he" dir="auto">אזל המלאי</p>' in render("he", messages=told)
+    assert '<p dir="auto">Sold out</p>' in render("fr", messages=told)
+    told = [{"id": "1", "at_ms": NOW_MS, "text": {"pt": "Esgotado"}}]
+    assert '<p lang="pt" dir="auto">Esgotado</p>' in render("pt-BR", messages=told)
+    assert '<p dir="auto">Esgotado</p>' in render("fr", messages=told)
+
+
+@pytest.mark.parametrize(("language", "direction"), [("en", "ltr"), ("he", "rtl"), ("ur", "rtl"), ("pt-BR", "ltr")])
 def test_the_page_runs_in_the_direction_of_its_language(language: str, direction: str) -> None:
     assert f'<html lang="{language}" dir="{direction}">' in render(language)
 

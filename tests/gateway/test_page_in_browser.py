@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.gateway.front import NOW_MS, Front, census
+from tests.gateway.front import Front, census
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.visit import Answer
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from waitroom.domain.visit import Census
 
+ISOLATES = "[\u2066-\u2069]*"
 pytestmark = pytest.mark.journey
 
 
@@ -37,8 +39,7 @@ class Shop:
 
     def __init__(self) -> None:
         self.front = Front(Room(name="default", rate=60))
-        self.front.store.position = 12
-        self.count(census(entries=58))
+        self.queue(300)
         self.front.site.headers = [(b"content-type", b"text/html")]
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -54,7 +55,15 @@ class Shop:
         self._thread.join(10)
         self._listener.close()
 
-    def count(self, counted: Census) -> None:
+    def queue(self, position: int, **changes: Any) -> None:
+        """The visitor stands at `position` of a queue a second later, of which the shared document tells."""
+        store = self.front.store
+        store.position, store.clock_ms = position, store.clock_ms + 1_000
+        store.points = ((store.score_us - position, 1), (store.score_us, position), (store.score_us + 9, 2_000))
+        known = {"now_ms": store.clock_ms, "waiting": 2_000, "entries": 58}
+        self.count(census(**(known | changes)))
+
+    def count(self, counted: Census | None) -> None:
         """The beat says `counted`."""
         self.front.store.counted = counted
         follow = threading.Thread(target=asyncio.run, args=[self.front.documents.follow("default", counted)])
@@ -101,7 +110,8 @@ class Watched:
         self.page.clock.fast_forward(int(seconds * 1000))
 
     def reads(self, selector: str, text: str) -> None:
-        expect(self.page.locator(selector)).to_have_text(text)
+        """The words there, less the marks that isolate what is interpolated."""
+        expect(self.page.locator(selector)).to_have_text(re.compile(ISOLATES.join(["^", *map(re.escape, text), "$"])))
 
 
 def test_the_place_falls_never_rises_and_the_turn_opens_the_page_first_asked_for(
@@ -109,35 +119,40 @@ def test_the_place_falls_never_rises_and_the_turn_opens_the_page_first_asked_for
 ) -> None:
     watched = Watched(context)
     watched.page.goto(f"{shop.url}/product?id=7&size=%2B1#reviews")
-    watched.reads("#position", "12")
-    watched.reads("#wait", "less than a minute")
+    watched.reads("#position", "300")
     watched.reads("#rate", "About 58 people enter each minute.")
-    assert watched.page.title() == "(12) You are in the queue"
-    shop.front.store.position = 5
+    watched.reads("#behind", "1,700 people came after you.")
+    assert watched.page.title() == "(300) In the queue"
+    shop.queue(90)
     watched.later(3)
-    watched.reads("#position", "5")
-    assert watched.page.title() == "(5) You are in the queue"
-    watched.reads("#say", "You are in the queue. Your place: 5")
-    shop.front.store.position = 9
     watched.later(3)
-    shop.count(census(entries=1, now_ms=NOW_MS + 1_000))
+    watched.reads("#position", "90")
+    assert watched.page.title() == "(90) In the queue"
+    watched.later(30)
+    shop.queue(120, entries=1)
     watched.later(3)
     watched.reads("#rate", "About one person enters each minute.")
-    watched.reads("#position", "5")
-    shop.front.store.position = 1
+    watched.reads("#position", "90")
+    watched.reads("#say", "Your place is now 90.")
+    assert set(watched.paths) == {"product?id=7&size=%2B1", ".waitroom/default/queue.json"}
+    shop.queue(1)
+    watched.later(30)
     watched.later(3)
     watched.reads("#position", "You are next")
+    watched.reads("#title", "It is almost your turn")
     assert watched.page.evaluate("document.documentElement.scrollWidth") <= 320
     assert watched.complaints == []
-    assert set(watched.paths) == {"product?id=7&size=%2B1", ".waitroom/default/me"}
 
     shop.front.store.answer = Answer.CALLED
-    with watched.page.expect_navigation():
-        watched.later(3)
+    watched.later(3)
     watched.reads("#title", "It is your turn")
+    watched.reads("#lead", "We are taking you to the shop. You can also use the button.")
+    with watched.page.expect_navigation():
+        watched.later(4)
+    watched.reads("#lead", "The shop is full for a moment. It is still your turn, and we keep trying.")
     shop.front.store.answer = Answer.ADMITTED
     with watched.page.expect_navigation():
-        watched.later(3)
+        watched.later(12)
     assert watched.page.content() == "<html><head></head><body>the shop</body></html>"
     assert watched.page.url.endswith("/product?id=7&size=%2B1#reviews")
     assert shop.asked()[0] == ("GET", "/product?id=7&size=%2B1")
@@ -146,22 +161,29 @@ def test_the_place_falls_never_rises_and_the_turn_opens_the_page_first_asked_for
 def test_modes_are_told_as_they_change(shop: Shop, context: BrowserContext) -> None:
     watched = Watched(context)
     watched.page.goto(shop.url)
-    shop.front.store.rooms["default"] = Room(name="default", rate=60, mode=Mode.PAUSED)
+    rooms = shop.front.store.rooms
+    rooms["default"] = Room(name="default", rate=60, mode=Mode.PAUSED)
+    shop.queue(300, mode=Mode.PAUSED, version=2)
     watched.later(3)
     watched.reads("#title", "Entry is paused")
-    watched.reads("#position", "12")
-    expect(watched.page.locator("#wait")).to_be_hidden()
-    shop.front.store.rooms["default"] = Room(name="default", rate=60)
-    shop.count(census(recovering_ms=9_000, now_ms=NOW_MS + 1_000))
+    watched.reads("#position", "300")
+    expect(watched.page.locator("#rate")).to_be_hidden()
+    rooms["default"] = Room(name="default", rate=60)
+    shop.queue(300, recovering_ms=9_000)
     watched.later(50)
-    watched.reads("#title", "Restoring the queue")
+    watched.reads("#title", "We are restoring the queue")
     shop.front.store.away = True
+    shop.count(None)
     watched.later(30)
-    watched.reads("#title", "Reconnecting")
+    watched.reads("#title", "We cannot reach the queue")
+    watched.reads("#position", "300")
     shop.front.store.away = False
+    rooms["default"] = Room(name="default", rate=60, mode=Mode.CLOSED, closed_as="ended")
+    shop.queue(300, mode=Mode.CLOSED, version=3)
     shop.front.store.answer = Answer.CLOSED
     watched.later(30)
-    watched.reads("#title", "Closed")
+    watched.later(30)
+    watched.reads("#title", "The sale is over")
     assert watched.complaints == []
 
 
@@ -169,16 +191,17 @@ def test_a_lost_network_is_told_and_asked_again_for_ever(shop: Shop, context: Br
     watched = Watched(context)
     watched.page.goto(shop.url)
     context.set_offline(True)
+    watched.reads("#title", "You are offline")
     for _ in range(8):
-        with watched.page.expect_request("**/me"):
+        with watched.page.expect_request("**/queue.json"):
             watched.later(70)
-        expect(watched.page.locator("#stale")).to_contain_text("Your place is safe")
-    watched.reads("#position", "12")
-    shop.front.store.position = 3
+    expect(watched.page.locator("#fresh")).to_contain_text("minutes ago. These numbers are old.")
+    watched.reads("#position", "300")
+    shop.queue(150)
     context.set_offline(False)
     watched.later(70)
-    watched.reads("#position", "3")
-    expect(watched.page.locator("#stale")).to_be_hidden()
+    watched.reads("#position", "150")
+    watched.reads("#title", "You are in the queue")
 
 
 def test_a_form_is_never_sent_again_and_goes_on_with_get(shop: Shop, context: BrowserContext) -> None:
@@ -193,8 +216,11 @@ def test_a_form_is_never_sent_again_and_goes_on_with_get(shop: Shop, context: Br
             "document.body.innerHTML = '<form method=post action=\"/order?x=1\"><input name=card value=1></form>';"
             "document.forms[0].submit()"
         )
-    watched.reads("#position", "12")
+    watched.reads("#position", "300")
     shop.front.store.answer = Answer.ADMITTED
+    shop.front.store.frontier_us = shop.front.store.score_us
+    shop.queue(300)
+    watched.later(3)
     with watched.page.expect_navigation():
         watched.later(3)
     assert shop.asked()[-1] == ("GET", "/order?x=1")
@@ -219,7 +245,7 @@ def test_a_form_from_another_site_finds_the_place_again(shop: Shop, context: Bro
     watched.reads("#title", "Join the queue")
     shop.front.store.answer = Answer.WAITING
     watched.later(3)
-    watched.reads("#position", "12")
+    watched.reads("#position", "300")
     assert [cookie["value"] for cookie in context.cookies()] == [place]
 
 
@@ -227,7 +253,7 @@ def test_without_scripts_the_page_says_the_same_and_its_link_keeps_the_query(sho
     context = browser.new_context(java_script_enabled=False, color_scheme="dark")
     page = context.new_page()
     page.goto(f"{shop.url}/product?id=7&size=%2B1")
-    expect(page.locator("#position")).to_have_text("12")
+    expect(page.locator("#position")).to_have_text("300")
     shop.front.store.answer = Answer.ADMITTED
     page.click("text=Check my place")
     assert shop.asked()[0] == ("GET", "/product?id=7&size=%2B1")
@@ -235,11 +261,12 @@ def test_without_scripts_the_page_says_the_same_and_its_link_keeps_the_query(sho
 
 
 def test_a_page_brought_back_asks_at_once(shop: Shop, context: BrowserContext) -> None:
-    shop.front.store.position = 600
     watched = Watched(context)
     watched.page.goto(shop.url)
-    watched.reads("#position", "600")
-    shop.front.store.position = 4
-    watched.later(3)
+    watched.reads("#position", "300")
+    shop.queue(40)
+    watched.later(1)
+    watched.page.clock.pause_at(watched.page.evaluate("Date.now()") + 1_400)
     watched.page.evaluate("dispatchEvent(new Event('online'))")
-    watched.reads("#position", "4")
+    watched.later(2)
+    watched.reads("#position", "40")

@@ -40,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "export": "records",
     "account": "access",
     "token": "access",
+    "preview": "preview",
     "keys": "keys",
     "healthcheck": "healthcheck",
 }

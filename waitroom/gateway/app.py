@@ -18,7 +18,9 @@ from .desk import Desk
 from .gate import Gate
 from .health import Health
 from .language import LanguageChoice
+from .page.preview import Preview
 from .page.waiting import WaitingPage
+from .previewing import PreviewEndpoint
 from .problems import plain_problem
 from .queue import QueueEndpoints, answer
 from .visitor import make_visitor
@@ -66,11 +68,20 @@ def build_gate(
     """
     desk = Desk(settings.gateway, store, documents, tokens, metrics, log, new_visitor)
     rooms = [room.name for room in settings.rooms]
-    own = own_routes(settings.gateway.prefix, QueueEndpoints(desk), LanguageChoice(desk), Health(store, rooms))
-    return Gate(desk, Router(settings.rooms), WaitingPage(new_nonce), site=site, own=own, site_set_out=site_set_out)
+    page = WaitingPage(settings.rooms, new_nonce, _Failures(metrics, log))
+    own = own_routes(
+        settings.gateway.prefix,
+        QueueEndpoints(desk),
+        LanguageChoice(desk),
+        Health(store, rooms),
+        PreviewEndpoint(store, tokens, Preview(page, new_nonce)),
+    )
+    return Gate(desk, Router(settings.rooms), page, site=site, own=own, site_set_out=site_set_out)
 
 
-def own_routes(prefix: str, queue: QueueEndpoints, language: LanguageChoice, health: Health) -> Starlette:
+def own_routes(
+    prefix: str, queue: QueueEndpoints, language: LanguageChoice, health: Health, preview: PreviewEndpoint
+) -> Starlette:
     """Return the app of everything under `prefix`; what it does not know is 404 and never proxied."""
     routes = [
         Route(f"{prefix}/livez", health.live),
@@ -80,11 +91,27 @@ def own_routes(prefix: str, queue: QueueEndpoints, language: LanguageChoice, hea
         Route(f"{prefix}/{{room}}/join", queue.join, methods=["POST"]),
         Route(f"{prefix}/{{room}}/leave", queue.leave, methods=["POST"]),
         Route(f"{prefix}/{{room}}/queue.json", queue.not_counted),
+        Route(f"{prefix}/{{room}}/preview", preview),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _told})
     # A redirect would be built from the Host header, which is the visitor's.
     app.router.redirect_slashes = False
     return app
+
+
+class _Failures:
+    """Counts each time that a shop's own template fails, and logs the first of each reason."""
+
+    def __init__(self, metrics: Metrics, log: Log) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._said: set[tuple[str, str]] = set()
+
+    def __call__(self, room: str, reason: str) -> None:
+        self._metrics.template_failed(room)
+        if (room, reason) not in self._said:
+            self._said.add((room, reason))
+            self._log.error("template_failed", room=room, reason=reason)
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -143,6 +143,11 @@ def accepts_gzip(value: bytes) -> bool:
     return False
 
 
+def takes_gzip(headers: Sequence[Header]) -> bool:
+    """Whether who sent `headers` takes gzip."""
+    return any(name == b"accept-encoding" and accepts_gzip(value) for name, value in headers)
+
+
 @dataclass(slots=True)
 class _Held:
     """The newest document of a room."""

@@ -18,6 +18,9 @@ from .address import came_from
 from .answer import edited_head, with_cookies, with_renewal, without_own
 from .crawlers import RETRY_SECONDS, is_crawler
 from .decision import AMBIGUOUS, BYPASS, FRESH, OFF, STALE, THROUGH, UNREADY, Decider
+from .document import takes_gzip
+from .language import reader_language
+from .page.shown import Addresses
 from .problems import plain_problem, problem
 from .tunnel import EditedTunnel
 from .visitor import read_manner
@@ -287,8 +290,22 @@ class Gate:
             status = record.room.waiting_status
             if outcome == CRAWLER:
                 status, retry_seconds = record.room.crawler_status, RETRY_SECONDS
-            me = f"{self._prefix}/{record.room.name}/me"
-            body, headers = self._page.render(standing, me=me, reload=inner["method"] in _SAFE)
+            tag = reader_language(asked, inner["query_string"], record.room.language)
+            base = f"{self._prefix}/{record.room.name}/"
+            body, headers = self._page.render(
+                record.room,
+                standing,
+                tag,
+                Addresses(
+                    me=f"{base}me",
+                    join=f"{base}join",
+                    queue=f"{base}queue.json",
+                    language=f"{self._prefix}/language",
+                    here=_target(inner),
+                ),
+                reload=inner["method"] in _SAFE,
+                gzip=takes_gzip(asked.headers),
+            )
             if status in {429, 503}:
                 headers.append((b"retry-after", str(retry_seconds).encode("ascii")))
         else:
@@ -321,6 +338,13 @@ def _with_tunnel(inner: Scope, cookies: Sequence[Header]) -> Scope:
         tunnel = EditedTunnel(extensions["waitroom.tunnel"], lambda head: edited_head(head, cookies))
         inner["extensions"] = {**extensions, "waitroom.tunnel": tunnel}
     return inner
+
+
+def _target(scope: Scope) -> str:
+    """Return the path and query asked for."""
+    query = scope["query_string"]
+    target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
+    return target.decode("latin-1")
 
 
 async def _refuse(scope: Scope, send: Send, detail: str) -> None:

@@ -1,153 +1,212 @@
-"""The waiting page, rendered for one visitor. All words of the page are here."""
+"""The waiting page for one visitor: what many are shown alike is rendered and compressed once."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+import json
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from jinja2 import Environment, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import escape
 
+from waitroom.logo import read_logo
 from waitroom.static_files import static_path
+from waitroom.words import languages
+from waitroom.words.texts import Words
+
+from .pieces import CODE, DATA, HERE, LANGUAGES, NONCE, SCRIPT, STYLE, Pieces, Shared
+from .shown import shown, words_of
+from .style import style_sheet
+from .template import FIXED, TemplateBroken, default_template, in_words, own_template
+from .views import MILESTONES, VIEWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from jinja2 import Template
+
+    from waitroom.domain.room import Room
+    from waitroom.words.texts import Language
 
     from ..standing import Standing
     from ..visitor import Header
+    from .shown import Addresses, Shown
 
-ENGLISH: Final[dict[str, str]] = {
-    "waiting_title": "You are in the queue",
-    "waiting_lead": "Many people are here at once, so everybody enters in the order they came.",
-    "waiting_next": "You are next",
-    "called_title": "It is your turn",
-    "called_lead": "We are taking you to the shop. If nothing happens, use the button.",
-    "paused_title": "Entry is paused",
-    "paused_lead": "Nobody enters at the moment, and nobody loses their place. It goes on by itself.",
-    "closed_title": "Closed",
-    "closed_lead": "The shop does not let anybody in any more.",
-    "reconnecting_title": "Reconnecting",
-    "reconnecting_lead": "We cannot reach the queue just now. Your place is safe: it counts from when you arrived.",
-    "recovering_title": "Restoring the queue",
-    "recovering_lead": "We are putting everybody back in their old order. Your place is safe.",
-    "new_title": "Join the queue",
-    "new_lead": "Go on to get your place.",
-    "place": "Your place",
-    "wait": "Estimated wait",
-    "wait_unknown": "not known yet",
-    "wait_0": "less than a minute",
-    "wait_1": "1 to 2 minutes",
-    "wait_2": "2 to 5 minutes",
-    "wait_5": "5 to 10 minutes",
-    "wait_10": "10 to 15 minutes",
-    "wait_15": "15 to 30 minutes",
-    "wait_30": "30 to 60 minutes",
-    "wait_60": "more than an hour",
-    "about": "about {n}",
-    "rate_one": "About one person enters each minute.",
-    "rate": "About {n} people enter each minute.",
-    "claim": "Your turn is kept for you for {n} seconds.",
-    "keep": "This page updates by itself. You can refresh or close it; your place is kept. Come back with the same "
-    "browser.",
-    "check": "Check my place",
-    "again": "Check again",
-    "enter": "Go to the shop",
-    "go_on": "Go on",
-    "stale": "We cannot reach the queue right now. Your place is safe, and we keep trying.",
-    "no_cookies": "Your browser keeps no cookies for this site, so we cannot keep your place. Please allow them.",
-}
-VIEWS: Final = ("waiting", "called", "paused", "closed", "reconnecting", "recovering", "new")
-
-_EXACT_BELOW: Final = 1_000
-_REMEMBERED_PAGES: Final = 256
-_NONCE: Final = "\0"
-_DATA: Final = "\1"
-"""Stand in a page that is rendered for many where each one's own goes: no text holds them."""
+_REMEMBERED_PAGES: Final = 512
+_UNSPOKEN: Final = frozenset({
+    "place", "progress", "claim", "keep", "turn", "messages_earlier", "code", "go_home", "go_info", "go_tab", "sound",
+    "awake", "language", "opens_at", "noscript_on", "noscript_off", "noscript_stop", "noscript_start", "preview",
+})  # fmt: skip
+"""Texts that only the template says."""
+_SPACE: Final = re.compile(r'("(?:[^"\\]|\\.)*")|\s*([=+\-*/<>!?:;,(){}\[\]&|])\s*')
+_json: Final = partial(htmlsafe_json_dumps, dumps=partial(json.dumps, ensure_ascii=False, separators=(",", ":")))
 
 
-class Shown(NamedTuple):
-    """What of a standing the page's markup depends on: the same for many visitors who come one after another."""
+class Shop(NamedTuple):
+    """What a room's page says of the shop."""
 
-    view: str
-    position: int
-    """As it is shown: rough."""
-    low_minutes: int | None
-    admitted_last_minute: int
-    poll_after_seconds: int
-    claim_seconds_left: int
+    name: str
+    logo: str
+    """A `data:` URL, or ""."""
+    home_url: str
+    info_url: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Edition:
+    """The page of one room in one language."""
+
+    room: Room
+    look: tuple[Any, ...]
+    language: Language
+    shop: Shop
+    shared: dict[str, Shared]
 
 
 class WaitingPage:
-    """Renders the page from its template, once for all who are shown the same."""
+    """The pages of all rooms.
 
-    def __init__(self, new_nonce: Callable[[], str], words: dict[str, str] = ENGLISH, language: str = "en") -> None:
-        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        environment.filters["said"] = said
-        environment.filters["rough"] = rough
-        self._template = environment.from_string(static_path("waiting/page.html").read_text(encoding="utf-8"))
+    `template_failed(room, reason)` is told when a shop's own template cannot be rendered; the default page stands in.
+    """
+
+    def __init__(
+        self, rooms: Iterable[Room], new_nonce: Callable[[], str], template_failed: Callable[[str, str], None]
+    ) -> None:
         self._new_nonce = new_nonce
-        self._words = words
-        self._spoken = htmlsafe_json_dumps({"lang": language, "words": words})
-        self._language = language
-        self._direction = "rtl" if language.partition("-")[0] in {"ar", "fa", "he", "ur"} else "ltr"
+        self._template_failed = template_failed
+        self._words = Words()
+        self._logos = {room.name: read_logo(room.logo) if room.logo else "" for room in rooms}
+        self._templates: dict[str, Template] = {}
+        for room in rooms:
+            if room.template:
+                try:
+                    self._templates[room.name] = own_template(Path(room.template).read_text(encoding="utf-8"))
+                except (OSError, UnicodeDecodeError, TemplateBroken) as error:
+                    template_failed(room.name, str(error))
+        self._editions: dict[tuple[str, str], _Edition] = {}
         self._pieces = lru_cache(_REMEMBERED_PAGES)(self._render)
 
-    def render(self, standing: Standing, *, me: str, reload: bool) -> tuple[bytes, list[Header]]:
-        """Return the page and its headers. `reload`: the page came by GET, so loading it again is safe."""
+    def render(
+        self,
+        room: Room,
+        standing: Standing,
+        tag: str,
+        addresses: Addresses,
+        *,
+        reload: bool,
+        gzip: bool = False,
+        preview: str = "",
+        banner: bool = False,
+    ) -> tuple[bytes, list[Header]]:
+        """Return the page in the language `tag`, and its headers.
+
+        `reload`: the page came by GET, so loading it again is safe. `gzip`: the visitor can unpack that. `preview`: the
+        view to show whatever the standing; such a page asks for nothing and goes nowhere, and its `banner` says so.
+        """
+        edition = self._edition(room, tag)
+        pieces = self._pieces(edition, shown(standing, edition.language, addresses, view=preview, preview=banner))
         nonce = self._new_nonce()
-        wait = standing.wait
-        before, after = self._pieces(
-            Shown(
-                standing.view if standing.view in VIEWS else "new",
-                rough(standing.position),
-                None if wait is None else wait["low_minutes"],
-                standing.admitted_last_minute,
-                standing.poll_after_seconds,
-                standing.claim_seconds_left,
-            )
-        )
-        data = htmlsafe_json_dumps({"me": me, "reload": reload, "now": standing.as_json()})
-        html = "".join((nonce.join(before), data, nonce.join(after)))
+        data = {
+            "me": addresses.me,
+            "join": addresses.join,
+            "queue": addresses.queue,
+            "go": addresses.go,
+            "token_url": addresses.token_url,
+            "reload": reload,
+            "claimed": standing.state == "called" and not preview,
+            "preview": preview,
+            "shop": room.shop_name,
+            "now": standing.as_json(),
+        }
+        own = {
+            NONCE: nonce.encode(),
+            DATA: _json(data).encode(),
+            CODE: escape(standing.short_code).encode(),
+            HERE: escape(addresses.here).encode(),
+        }
         headers = [
             (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-language", edition.language.tag.encode("ascii")),
             (b"cache-control", b"no-store"),
             (b"content-security-policy", content_security_policy(nonce)),
             (b"referrer-policy", b"same-origin"),
             (b"x-content-type-options", b"nosniff"),
         ]
-        return html.encode(), headers
+        if not gzip:
+            return pieces.plain(own), headers
+        return pieces.gzipped(own), [*headers, (b"content-encoding", b"gzip")]
 
-    def _render(self, shown: Shown) -> tuple[list[str], list[str]]:
-        """Return the page before and after its data, each in the pieces between which the nonce goes."""
-        before, after = self._template.render(
-            nonce=_NONCE,
-            lang=self._language,
-            dir=self._direction,
-            now=shown,
-            view=shown.view,
-            w=self._words,
-            data=_DATA,
-            spoken=self._spoken,
-        ).split(_DATA)
-        return before.split(_NONCE), after.split(_NONCE)
+    def _edition(self, room: Room, tag: str) -> _Edition:
+        edition = self._editions.get((room.name, tag))
+        if edition is not None and (edition.room is room or edition.look == _look(room)):
+            return edition
+        language = self._words.language(tag, room.name, room.words)
+        shop = Shop(room.shop_name, self._logos.get(room.name, ""), room.home_url, room.info_url)
+        shared = {
+            STYLE: Shared(style_sheet(room)),
+            SCRIPT: Shared(script(language)),
+            LANGUAGES: Shared(options(language)),
+        }
+        edition = self._editions[room.name, tag] = _Edition(room, _look(room), language, shop, shared)
+        return edition
+
+    def _render(self, edition: _Edition, now: Shown) -> Pieces:
+        variables = {**FIXED, **words_of(now, edition.room, edition.language), "shop": edition.shop, "now": now}
+        variables["sound"] = edition.room.sound
+        own = self._templates.get(edition.room.name)
+        if own is not None:
+            try:
+                return Pieces(own.render(variables), edition.shared)
+            except Exception as error:  # noqa: BLE001  # a shop's template may do anything, and its visitors must wait in peace
+                self._template_failed(edition.room.name, in_words(error))
+        return Pieces(default_template().render(variables), edition.shared)
+
+
+def _look(room: Room) -> tuple[Any, ...]:
+    return room.shop_name, room.colour, room.background, room.home_url, room.info_url, room.sound
+
+
+def options(language: Language) -> str:
+    """Return the languages to choose from, each by the name that its readers give it."""
+    return "".join(
+        f"<option value={tag}{' selected' if tag == language.tag else ''}>{row.name}"
+        for tag, row in languages.LANGUAGES.items()
+    )
+
+
+def script(language: Language) -> str:
+    """Return the page's script, with what it says and the tables by which it goes."""
+    tables = {
+        "lang": language.tag,
+        "locale": language.locale,
+        "texts": {key: text for key, text in language.texts.items() if key not in _UNSPOKEN},
+        "views": VIEWS,
+        "milestones": MILESTONES,
+    }
+    return f"const waitroom={_json(tables)};{_source()}"
+
+
+@cache
+def _source() -> str:
+    """Return the script less comments that fill a line, and white space beside punctuation; strings stay as they are.
+
+    It ends each statement with a semicolon, as this needs.
+    """
+    source = static_path("waiting/page.js").read_text(encoding="utf-8")
+    code = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("//"))
+    return _SPACE.sub(lambda found: found[1] or found[2], code).strip()
 
 
 def content_security_policy(nonce: str) -> bytes:
-    """Return the policy of the page: its own inline style and script, requests to its own origin, nothing else."""
+    """Return the policy of the page: its own inline style and script, requests to its own origin, nothing else.
+
+    It may be framed wherever the shop's page may be: nothing on it can be done by a stolen click, and a visitor in a
+    frame would see a browser's error instead of their place.
+    """
     return (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+        "connect-src 'self'; form-action 'self'; base-uri 'none'"
     ).encode("ascii")
-
-
-def said(number: int) -> str:
-    """Return a number as English writes it."""
-    return f"{number:,}"
-
-
-def rough(number: int) -> int:
-    """Return a number that people can take in: exact below 1,000, then two or three leading digits."""
-    if number < _EXACT_BELOW:
-        return number
-    step: int = 10 ** (len(str(number)) - 3)
-    return number - number % step

@@ -1,0 +1,76 @@
+"""A page made of pieces: those that many visitors share are encoded and compressed once, only the rest for each.
+
+gzip holds DEFLATE blocks one after another (RFC 1951). A shared piece is compressed by itself and ends on a whole byte
+with no memory of what came before (a full flush), so such pieces may follow each other in any order; what is each
+visitor's own goes between them as a stored block.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NONCE: Final = "\x01"
+STYLE: Final = "\x02"
+SCRIPT: Final = "\x03"
+DATA: Final = "\x04"
+CODE: Final = "\x05"
+LANGUAGES: Final = "\x06"
+HERE: Final = "\x07"
+"""Stand in a rendered page where pieces of their own go. No text holds them: they are no characters of HTML."""
+_MARK: Final = re.compile("([\x01-\x07])")
+_GZIP_HEAD: Final = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 2, 0xFF])
+_LAST_BLOCK: Final = b"\x03\x00"
+_LARGEST_STORED: Final = 65_535
+
+
+class Shared:
+    """Text that is the same for many, as bytes and compressed."""
+
+    __slots__ = ("deflated", "raw")
+
+    def __init__(self, text: str) -> None:
+        self.raw = text.encode()
+        press = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self.deflated = press.compress(self.raw) + press.flush(zlib.Z_FULL_FLUSH)
+
+
+class Pieces:
+    """A rendered page with marks. What stands in for shared marks is filled in now, the rest for each visitor."""
+
+    def __init__(self, page: str, shared: Mapping[str, Shared]) -> None:
+        self._pieces: list[Shared | str] = []
+        for part in _MARK.split(page):
+            if part in shared:
+                self._pieces.append(shared[part])
+            elif _MARK.fullmatch(part):
+                self._pieces.append(part)
+            elif part:
+                self._pieces.append(Shared(part))
+
+    def plain(self, own: Mapping[str, bytes]) -> bytes:
+        """Return the page, with `own` bytes for the marks that are left."""
+        return b"".join([own[piece] if isinstance(piece, str) else piece.raw for piece in self._pieces])
+
+    def gzipped(self, own: Mapping[str, bytes]) -> bytes:
+        """Return the same as gzip."""
+        blocks, checksum, length = [_GZIP_HEAD], 0, 0
+        for piece in self._pieces:
+            if isinstance(piece, str):
+                raw = own[piece]
+                for start in range(0, len(raw), _LARGEST_STORED):
+                    part = raw[start : start + _LARGEST_STORED]
+                    blocks += [
+                        b"\0", len(part).to_bytes(2, "little"), (len(part) ^ 0xFFFF).to_bytes(2, "little"), part,
+                    ]  # fmt: skip
+            else:
+                raw = piece.raw
+                blocks.append(piece.deflated)
+            checksum = zlib.crc32(raw, checksum)
+            length += len(raw)
+        blocks += [_LAST_BLOCK, checksum.to_bytes(4, "little"), (length & 0xFFFF_FFFF).to_bytes(4, "little")]
+        return b"".join(blocks)
