@@ -232,7 +232,8 @@
   // A visible page claims by itself; a hidden one when it is looked at, so that no session goes to nobody.
   const act = () => {
     if (data.preview) return;
-    if (me.state === "called" && watched()) goIn(data.claimed ? Math.max(3, interval) * (1 + Math.random()) : 3);
+    const left = me.claim_seconds_left || 9;
+    if (me.view === "called" && watched()) goIn(data.claimed ? Math.max(3, interval) * (1 + Math.random()) : Math.min(3, left / 3));
     else if (me.state === "active" || me.state === "off") goIn(0.5);
     else if (me.state === "missed" && watched() && document.hasFocus()) setTimeout(join, 3000);
   };
@@ -280,12 +281,13 @@
     if (me.messages) tell(me.messages);
     if (me.state === "new") goIn(0.5);
     act();
-    return jittered(me.poll_after_seconds);
+    return jittered(hearAll.polls && me.position ? Math.min(me.poll_after_seconds, rowOf(hearAll.polls, me.position)[1]) : me.poll_after_seconds);
   };
   const hearAll = (room) => {
     const again = room.generation !== me.generation || epoch !== undefined && epoch !== room.epoch;
     epoch = room.epoch;
     hearMe.near = room.near;
+    hearAll.polls = room.polls;
     offset = room.made_ms - Date.now();
     tell(room.messages);
     if (room.view === "off") { goIn(1); return 30; }
@@ -358,8 +360,8 @@
     if (document.hidden) return;
     if (wantsLock) awake();
     show();
-    if (me.state === "called" && watched()) goIn(1);
-    else if (Date.now() - askedAt > 2000) { if (me.state !== "waiting" || !me.position) own = true; ask(); }
+    if (me.view === "called") goIn(1);
+    else if (failures || Date.now() - askedAt > 2000) { if (me.state !== "waiting" || !me.position) own = true; ask(); }
     act();
   };
   addEventListener("online", wake);

@@ -82,7 +82,7 @@ class _Conversation(asyncio.Protocol):
             self.body_left, self.buffer = max(0, self.body_left - len(self.buffer)), self.buffer[self.body_left :]
             if self.body_left:
                 return
-            release = "waitroom-release: 1\r\n" if self.target == "/done" else ""
+            release = "waitroom-release: 1\r\n" if self.target.endswith("/done") else ""
             self.target = ""
             head = f"HTTP/1.1 200 OK\r\nsite: yes\r\n{release}content-type: text/html\r\ncontent-length: {len(PAGE)}\r\n\r\n"
             self.transport.write(head.encode() + PAGE)
@@ -133,11 +133,11 @@ async def counted(running: Serving, series: str, label: str) -> dict[str, int]:
     return {value: int(float(count)) for value, count in re.findall(pattern, text, re.MULTILINE)}
 
 
-async def operate(running: Serving, method: str, path: str, document: Any = None) -> Any:
+async def operate(running: Serving, method: str, path: str, document: Any = None, *, room: str = "sale") -> Any:
     """Ask the admin API as an operator does."""
     answer = await ask(
         urlsplit(running.admin_url).port or 0,
-        f"/api/v1/rooms/sale{path}",
+        f"/api/v1/rooms/{room}{path}",
         f"authorization: Bearer {ADMIN_TOKEN}",
         "content-type: application/json",
         method=method,
