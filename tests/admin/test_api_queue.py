@@ -171,3 +171,27 @@ async def test_the_history_is_read_as_points_of_a_chart(listener: Listener) -> N
     assert (await listener.operator.get(f"{ROOM}/history", params=backwards)).status_code == 422
     long_ago = await listener.operator.get(f"{ROOM}/history", params={"since_ms": now_ms - 86_400_000})
     assert long_ago.json()["step_seconds"] == 60
+
+
+async def test_before_it_is_done_a_verb_says_whom_it_touches_and_what_it_does_to_the_wait(listener: Listener) -> None:
+    await listener.change({"rate": 60, "capacity": None, "burst": 1})
+    for i in range(250):
+        await join(listener, f"visitor-000000000{i:03}")
+
+    async def forecast(verb: str, **arguments: Any) -> Any:
+        return (await post(listener, f"{ROOM}/forecast", verb=verb, arguments=arguments)).json()
+
+    slower = await forecast("change", changes={"rate": 10})
+    assert (slower["people"], slower["wait_now"]) == (250, [2, 5])
+    assert slower["wait_then"][0] >= 10
+    assert (await forecast("ramp", to=600, minutes=5))["wait_then"] == [0, 1]
+    assert (await forecast("pause"))["wait_then"] is None
+    assert (await forecast("admit", count=40))["people"] == 40
+    assert (await forecast("reset"))["people"] == 250
+    assert (await listener.operator.get(ROOM)).json()["room"]["rate"] == 60, "nothing is changed"
+    for wrong in (
+        {"verb": "undo"},
+        {"verb": "change", "arguments": {"changes": {"rate": -1}}},
+        {"verb": "admit", "arguments": {}},
+    ):
+        assert (await post(listener, f"{ROOM}/forecast", **wrong)).status_code == 422

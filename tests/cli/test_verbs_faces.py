@@ -44,6 +44,7 @@ COMMAND_OF = {
     "front": "visitor",
     "journal": "journal",
     "history": "history",
+    "forecast": "forecast",
     "undo": "undo",
     "audit": "audit",
     "export": "export",
@@ -107,6 +108,7 @@ ADA, BOB = "visitor-aaaaaaaaaaaa", "visitor-bbbbbbbbbbbb"
 
 def test_a_sale_is_run_straight_on_the_store(on_store: Run, valkey_url: str) -> None:
     joined(valkey_url, ADA, BOB)
+    assert on_store("forecast", "shop", "rate=60").out.startswith("shop: touches 2 visitors\nwait of the last")
     assert on_store("set", "shop", "capacity=5").out == "shop: capacity none → 5\n"
     assert on_store("pause", "shop", "--reason", "checkout is slow").out == "shop: on → paused\n"
     assert on_store("undo", "shop").out == "shop: mode paused → on\n"

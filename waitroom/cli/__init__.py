@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "resume": "mode",
     "close": "mode",
     "open": "mode",
+    "forecast": "queue",
     "admit": "queue",
     "reset": "queue",
     "visitor": "visitor",

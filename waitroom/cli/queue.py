@@ -1,6 +1,8 @@
-"""`waitroom admit` and `waitroom reset`: the queue as a whole."""
+"""`waitroom forecast`, `admit` and `reset`: the queue as a whole."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
@@ -52,3 +54,33 @@ def reset_command(room: str, reason: str | None, connect: Connect, *, yes: bool,
         print_json(answer)
         return
     click.echo(f"{room}: {answer['people']} lost their place")
+
+
+@click.command("forecast")
+@click.argument("room")
+@click.argument("changes", nargs=-1, required=True, metavar="KEY=VALUE…")
+@admin_options
+@json_option
+def forecast_command(room: str, changes: tuple[str, ...], connect: Connect, *, as_json: bool) -> None:
+    """Say what `waitroom set` would do to the wait, and change nothing.
+
+    \b
+    waitroom forecast shop rate=300
+    --json: {"verb", "people", "wait_now": [low, high], "wait_then": [low, high]}
+    """  # noqa: D301  # click reads \b as: keep these lines
+    from .set import read_changes
+
+    arguments = {"changes": read_changes(changes)}
+    answer = connect().perform("forecast", room=room, verb="change", arguments=arguments)
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(f"{room}: touches {answer['people']} visitors")
+    click.echo(f"wait of the last in the queue: {_minutes(answer['wait_now'])} → {_minutes(answer['wait_then'])}")
+
+
+def _minutes(wait: list[Any] | None) -> str:
+    if wait is None:
+        return "not known"
+    low, high = wait
+    return f"more than {low} min" if high is None else f"{low} to {high} min"

@@ -67,7 +67,7 @@ class AdminAPI:
         return self._call(method, f"/api/v1{path}", body)
 
     def perform(
-        self, verb: str, *, room: str = "", reason: str | None = None, version: int | None = None, **arguments: Any
+        self, verb: str, /, *, room: str = "", reason: str | None = None, version: int | None = None, **arguments: Any
     ) -> dict[str, Any]:
         """Call a verb by its name in the table, and return what it answers. Arguments of None are left out."""
         method, path, body = _placed(verb, room, reason, arguments)

@@ -36,7 +36,7 @@ async def save(desk: Verbs, call: Call[Saving]) -> RoomState:
 
 async def use(desk: Verbs, call: Call[Preset]) -> RoomState:
     """Put what a preset says in force; `Refused` (404) when there is none of that name."""
-    return await desk.apply(call, "use-preset", lambda record: checked(record, _known(record, call.arguments.preset)))
+    return await desk.apply(call, "use-preset", lambda record: checked(record, known(record, call.arguments.preset)))
 
 
 async def drop(desk: Verbs, call: Call[Preset]) -> RoomState:
@@ -44,7 +44,7 @@ async def drop(desk: Verbs, call: Call[Preset]) -> RoomState:
 
     def live(record: RoomRecord) -> dict[str, Any]:
         name = call.arguments.preset
-        _known(record, name)
+        known(record, name)
         return _with(record, {key: value for key, value in record.room.presets.items() if key != name})
 
     return await desk.apply(call, "drop-preset", live)
@@ -54,7 +54,8 @@ def _with(record: RoomRecord, presets: dict[str, dict[str, Any]]) -> dict[str, A
     return checked(record, {"presets": presets})
 
 
-def _known(record: RoomRecord, name: str) -> dict[str, Any]:
+def known(record: RoomRecord, name: str) -> dict[str, Any]:
+    """Return what the preset says; `Refused` (404) when there is none of that name."""
     try:
         return record.room.presets[name]
     except KeyError:

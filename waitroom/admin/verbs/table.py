@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.access import Role
 
-from . import changes, export, people, presets, records, rooms, visitors
+from . import changes, export, forecast, people, presets, records, rooms, visitors
 from .changes import Changes, Nothing, Ramping, Saying, Undoing
 from .export import Exporting
+from .forecast import Forecasting
 from .people import AccountAndRole, AccountName, NewToken, TokenId
 from .presets import Preset, Saving
 from .records import AuditPage, HistoryRange, JournalPage
@@ -91,6 +92,8 @@ _ROWS: Final = (
          changes=False),
     Verb("history", "Read a room's history: arrivals, admitted, waiting, active, waits, the shop's latency and errors.",
          records.history, HistoryRange, Role.VIEWER, changes=False),
+    Verb("forecast", "Say how many people a verb would touch, and what it would do to the wait.", forecast.forecast,
+         Forecasting, Role.VIEWER, changes=False),
     Verb("undo", "Take back the last change of a room, or the one that made a version.", changes.undo, Undoing,
          Role.OPERATOR, reversible=True),
     Verb("audit", "Read the log of changes, newest first.", records.audit, AuditPage, Role.VIEWER, of_room=False,
