@@ -110,7 +110,12 @@ class GatewaySettings(_Section):
         default="auto", description="Whether cookies are `Secure` and `__Host-`: on HTTPS (`auto`) or `always`."
     )
     backend_ca_file: Path | None = Field(default=None, description="Certificates to verify an `https` backend with.")
-    pool_size: int = Field(default=256, ge=1, le=65_535, description="Connections to the backend per worker.")
+    pool_size: int = Field(
+        default=256,
+        ge=1,
+        le=65_535,
+        description="Connections to the backend per worker; up to as many more for visitors who read slowly.",
+    )
     pool_wait_seconds: Seconds = Field(default=5.0, description="How long a request waits for a free connection.")
     connect_timeout_seconds: Seconds = Field(default=5.0, description="Time to connect to the backend.")
     read_timeout_seconds: Seconds = Field(default=60.0, description="Longest silence of the backend.")

@@ -164,7 +164,8 @@ async def test_the_application_gets_the_target_as_it_came_and_no_trailer_among_t
     data = b"POST " + target + b" HTTP/1.1\r\nHost: a:1\r\nX-A: 1\r\nx-a: 2\r\n" + CLOSE + CHUNKED
     await edge.exchange(data + b"\r\n0\r\nX-B: 3\r\n\r\n")
     (scope,) = scopes
-    assert scope["extensions"] == {"waitroom.target": target, "waitroom.body_in_start": True}
+    assert scope["extensions"].keys() == {"waitroom.target", "waitroom.body_in_start", "waitroom.pass_on"}
+    assert scope["extensions"]["waitroom.target"] == target
     assert scope["path"] == "/base/\u20ac/../a/b//"
     assert scope["raw_path"] == b"/base/%E2%82%AC/../a%2Fb//"
     assert scope["query_string"] == b"q=%20&r"

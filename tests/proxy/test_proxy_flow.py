@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
-from tests.proxy.rig import Wire, call, proxied, request
+from tests.proxy.rig import Wire, call, nothing, proxied, request, scope
 from tests.proxy.stack import site
 from waitroom.read_buffer import READ_BYTES
 
@@ -71,6 +71,44 @@ async def test_an_answer_that_is_there_is_one_message_where_the_server_takes_tha
         together = await call(rig.proxy, extensions={"waitroom.body_in_start": True})
         assert together == [start | {"body": b"whole", "more_body": False}]
         assert await call(rig.proxy) == [start, {"type": "http.response.body", "body": b"whole", "more_body": False}]
+
+
+@pytest.mark.parametrize("each", [1, 3])
+async def test_parts_are_passed_on_by_calls_while_the_server_takes_them(each: int) -> None:
+    """After a part with which it can take no more, `send` is asked when it can; the last part always comes by `send`."""
+    go = asyncio.Event()
+    steps: list[bytes] = []
+
+    async def script(wire: Wire) -> None:
+        while await wire.head():
+            wire.write(b"HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n")
+            for number in range(10):
+                await wire.send(b"%04d" % number)
+                await go.wait()
+                go.clear()
+
+    def pass_on(body: bytes) -> bool:
+        steps.append(body)
+        go.set()
+        return len(steps) % each > 0
+
+    async with proxied(script) as rig:
+        messages: list[Any] = []
+
+        async def send(message: Any) -> None:
+            messages.append(message)
+            if message.get("body"):
+                go.set()
+
+        app = rig.proxy
+        extensions = {"waitroom.body_in_start": True, "waitroom.pass_on": pass_on}
+        await app(scope("GET", [(b"host", b"shop.test")]) | {"extensions": extensions}, nothing, send)
+    first, *waits, last = messages
+    parts = [first["body"], *steps, last["body"]]
+    assert b"".join(parts) == b"".join(b"%04d" % number for number in range(10))
+    assert not last["more_body"]
+    assert waits == [{"type": "http.response.body", "body": b"", "more_body": True}] * (len(steps) // each)
+    assert len(steps) >= 7
 
 
 async def test_the_first_sweep_closes_no_connection_that_was_just_used() -> None:

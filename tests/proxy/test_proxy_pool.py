@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.proxy.rig import Wire, answer, call, nothing, proxied, request, self_signed
+from tests.proxy.stack import site
 from waitroom.errors import BackendBusy
 from waitroom.proxy import Proxy, ProxyOptions
 from waitroom.proxy.connection import BackendConnection
@@ -20,6 +21,7 @@ from waitroom.proxy.observer import Unobserved
 from waitroom.proxy.options import parse_origin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from waitroom.proxy.pool import ConnectionPool
@@ -145,6 +147,46 @@ async def test_a_small_body_is_here_before_a_connection_is_taken_for_it() -> Non
         left.reset()
         await rig.settled(lambda: not rig.proxy._live)
         assert len(rig.backend.wires) == 1
+
+
+async def test_slow_readers_keep_nobody_else_waiting() -> None:
+    """Connections that stand still for them are not counted, up to as many again as there may be."""
+    size = 64 * 2**20
+
+    async def script(wire: Wire) -> None:
+        while head := await wire.head():
+            if b"/large" in head:
+                await wire.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+                for _ in range(64):
+                    await wire.send(b"x" * 2**20)
+            else:
+                await wire.send(answer(b"ok"))
+
+    async with site(script, pool_size=2, pool_wait_seconds=60) as (stack, backend):
+        pool = stack.proxy.pool
+        readers = [await stack.client() for _ in range(6)]
+        for reader in readers:
+            reader.write(request(b"/large", b"connection: close"))
+        await settled(lambda: len(backend.wires) == 4 and pool.waiting == 2)
+        readers[0].reset()
+        readers[1].reset()
+        readers[2].reset()
+        await settled(lambda: pool.waiting == 0)
+        other = await stack.client()
+        for _ in range(3):
+            other.write(request(b"/"))
+            assert (await other.head()).startswith(b"HTTP/1.1 200")
+            assert await other.exactly(2) == b"ok"
+        assert pool.slots <= 4
+        for reader in readers[3:]:
+            reader.reset()
+        await settled(lambda: pool.slots <= 2)
+
+
+async def settled(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
 
 
 async def test_a_connection_that_ends_makes_room_for_who_waits() -> None:

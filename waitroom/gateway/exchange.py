@@ -216,6 +216,16 @@ class Exchange(RequestResponseCycle):
         if self.flow.write_paused and not (self.response_complete or self.disconnected):
             await self.flow.drain()
 
+    def pass_on(self, body: bytes) -> bool:
+        """Write a part of the body, not the last, without a message; whether more can be written at once.
+
+        Beyond ASGI too, and offered in the scope as `waitroom.pass_on`, for once the response has begun: what comes in
+        many parts needs no turn of the event loop for each. After False, the next `send` returns when there is room.
+        """
+        if not self.disconnected:
+            self._continue(body, True)
+        return not self.flow.write_paused
+
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes | None, more_body: bool) -> None:
         """Write the head of the response and, unless that comes later, the body as far as it is there."""
         # A client told a final status instead of "continue" may or may not send its body: only closing is unambiguous.

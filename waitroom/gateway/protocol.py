@@ -203,7 +203,11 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _scope(self, exchange: Exchange) -> HTTPScope:
         head = exchange.request
-        extensions: dict[str, Any] = {"waitroom.target": head.target, "waitroom.body_in_start": True}
+        extensions: dict[str, Any] = {
+            "waitroom.target": head.target,
+            "waitroom.body_in_start": True,
+            "waitroom.pass_on": exchange.pass_on,
+        }
         if exchange.tunnel is not None:
             extensions["waitroom.tunnel"] = exchange.tunnel
         if exchange.trip is not None:

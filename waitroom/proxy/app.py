@@ -97,6 +97,7 @@ class Proxy:
                 self._observer,
                 self._options.body_limit_bytes,
                 body_in_start="waitroom.body_in_start" in extensions,
+                pass_on=extensions.get("waitroom.pass_on"),
                 begun=begun,
             )
             self._live.add(exchange)

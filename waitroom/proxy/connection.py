@@ -54,6 +54,7 @@ class BackendConnection(asyncio.BufferedProtocol):
         "_loop",
         "_loose_bytes",
         "_parser",
+        "_pass_on",
         "_quiet_since",
         "_raw_data",
         "_raw_end",
@@ -91,6 +92,7 @@ class BackendConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._pass_on: Callable[[bytes], bool] | None = None
         self._watcher: Callable[[], None] | None = None
         self._drain_waiter: asyncio.Future[None] | None = None
         self._raw_data: Callable[[bytes], None] | None = None
@@ -153,13 +155,15 @@ class BackendConnection(asyncio.BufferedProtocol):
             self._drain_waiter = self._loop.create_future()
             await self._drain_waiter
 
-    def wait(self) -> asyncio.Future[None]:
+    def wait(self, pass_on: Callable[[bytes], bool] | None = None) -> asyncio.Future[None]:
         """To be awaited: until something has changed: the head, more body, the end, a 100 Continue or a failure.
 
-        Reading goes on if it was stopped.
+        Reading goes on if it was stopped. Parts of a body that are not the last go to `pass_on`, if there is one, and
+        end the wait, and the reading, only when it says that it can take no more.
         """
         if self._reading_paused:
             self.resume_reading()
+        self._pass_on = pass_on
         self._waiter = self._loop.create_future()
         return self._waiter
 
@@ -260,6 +264,11 @@ class BackendConnection(asyncio.BufferedProtocol):
 
     # --- transport ---
 
+    @property
+    def reading_paused(self) -> bool:
+        """Nothing more is read, for what has been read is not taken."""
+        return self._reading_paused
+
     def pause_reading(self) -> None:
         if not self._reading_paused and self._transport is not None and not self._transport.is_closing():
             self._reading_paused = True
@@ -333,8 +342,15 @@ class BackendConnection(asyncio.BufferedProtocol):
         if self._watcher is not None:
             self._watcher()
             return
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
+        waiter = self._waiter
+        if waiter is None:
+            return
+        if self._pass_on is not None and self._chunks and not self.complete and self.failure is None:
+            if self._pass_on(self.take()):
+                return
+            self.pause_reading()
+        self._waiter = None
+        if not waiter.done():
             waiter.set_result(None)
 
     def _wake_writer(self) -> None:

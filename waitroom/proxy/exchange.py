@@ -39,6 +39,7 @@ class Exchange:
     """A request, its answer, and what is known of both.
 
     `body_in_start`: what starts an answer may bring of its body what is there (see gateway.exchange, which offers it).
+    `pass_on`: parts of a body may be handed on by a call, which says whether more can be taken at once (the same).
     `begun`: where the whole request has been sent already (see direct).
     """
 
@@ -65,6 +66,7 @@ class Exchange:
         limit_bytes: int | None,
         *,
         body_in_start: bool = False,
+        pass_on: Callable[[bytes], bool] | None = None,
         begun: BackendConnection | None = None,
     ) -> None:
         self._method = method
@@ -75,6 +77,7 @@ class Exchange:
         self._observer = observer
         self._limit_bytes = limit_bytes
         self._body_in_start = body_in_start
+        self._pass_on = pass_on
         self.uploaded = self._watchable = request.length == 0
         if begun is not None:
             self.connection = begun
@@ -300,4 +303,6 @@ class Exchange:
             elif connection.failure is not None:
                 raise ResponseBroken(f"after the answer had begun: {connection.failure.reason}") from connection.failure
             else:
-                await connection.wait()
+                await connection.wait(self._pass_on)
+                if self._pass_on is not None and not connection.complete:  # it takes no more for the moment
+                    await send({"type": "http.response.body", "body": b"", "more_body": True})

@@ -7,6 +7,9 @@ The connection used last is used next: in quiet times the rest grow old and are 
 
 A request whose body is not here yet holds its connection for as long as the visitor likes, within the body's time
 limits. So only UPLOADS_SHARE of the connections are for those, and however many there are, the rest serves all others.
+
+A connection also stands still while its visitor does not read. Then it is work for the backend no more, and is not
+counted: up to `size` more may be open for that, so that slow readers keep nobody else waiting.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ class ConnectionPool:
         self._waiters: OrderedDict[asyncio.Future[BackendConnection | None], None] = OrderedDict()
         self._uploads = asyncio.Semaphore(self.most_uploads)
         self._slots = 0
+        self._standing_still = 0
         self._now = 0.0
         self._closing = False
         self._emptied: asyncio.Future[None] | None = None
@@ -56,6 +60,11 @@ class ConnectionPool:
     def most_uploads(self) -> int:
         """How many requests whose body is not here yet may have a connection at once."""
         return max(1, int(self._options.pool_size * UPLOADS_SHARE))
+
+    @property
+    def most_slots(self) -> int:
+        """How many connections there may be, going by how many stood still at the last sweep."""
+        return self._options.pool_size + min(self._standing_still, self._options.pool_size)
 
     @property
     def slots(self) -> int:
@@ -114,7 +123,7 @@ class ConnectionPool:
             connection = self.take()
             if connection is not None:
                 return connection
-        if self._slots < self._options.pool_size:
+        if self._slots < self.most_slots:
             self._change_slots(1)
         else:
             if self._idle:
@@ -133,18 +142,24 @@ class ConnectionPool:
         waiter = self._next_waiter() if self._waiters else None
         if waiter is not None:
             waiter.set_result(connection)
+        elif self._slots > self.most_slots:
+            connection.abort()
         else:
             connection.idle_since = self._now
             self._idle.append(connection)
 
     def sweep(self, now: float) -> None:
-        """Fail what the backend keeps waiting, and close what has been idle too long.
+        """Fail what the backend keeps waiting, make up for what stands still, and close what has been idle too long.
 
         `now` is the loop's time, and what counts as now until the next call.
         """
         self._now = now
         for connection in tuple(self._open):
             connection.check_time(now, self._options.read_timeout_seconds)
+        self._standing_still = sum(connection.reading_paused for connection in self._open)
+        while self._slots < self.most_slots and (waiter := self._next_waiter()) is not None:
+            self._change_slots(1)
+            waiter.set_result(None)
         oldest_kept = now - self._options.idle_timeout_seconds
         while self._idle and self._idle[0].idle_since <= oldest_kept:
             self._idle.pop(0).abort()
@@ -228,7 +243,7 @@ class ConnectionPool:
         self._free_slot()
 
     def _free_slot(self) -> None:
-        waiter = None if self._closing else self._next_waiter()
+        waiter = None if self._closing or self._slots > self.most_slots else self._next_waiter()
         if waiter is not None:
             waiter.set_result(None)
         else:
