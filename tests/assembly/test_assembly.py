@@ -154,6 +154,30 @@ async def test_the_admin_listener_changes_what_the_gateway_does(
     assert [room["name"] for room in rooms] == ["drop", "vip"]
 
 
+async def test_a_new_rate_is_in_force_in_four_gateways_within_200_ms(
+    admin: Admin, valkey_url: str, sites: list[str]
+) -> None:
+    """The store keeps the rate from the same moment on; here is how soon each gateway knows. The median of five."""
+    gateways = [build_gateway(settings(valkey_url, sites[0]), Metrics()) for _ in range(4)]
+    for gateway in gateways:
+        await gateway.start()
+    operator = visitor(admin, host="127.0.0.1", authorization="Bearer " + "t" * 40)
+    clock = asyncio.get_running_loop().time
+    took = []
+    try:
+        for rate in range(100, 600, 100):
+            changed = await operator.patch("/api/v1/rooms/drop", json={"changes": {"rate": rate}})
+            assert changed.json()["room"]["rate"] == rate
+            answered = clock()
+            while any(gateway.store.record("drop").room.rate != rate for gateway in gateways):
+                await asyncio.sleep(0.005)
+            took.append(clock() - answered)
+    finally:
+        for gateway in gateways:
+            await gateway.stop()
+    assert sorted(took)[2] <= 0.2, took
+
+
 async def test_a_room_made_at_run_time_is_served_within_a_second_and_before_the_files(
     gateway: Gateway, admin: Admin
 ) -> None:
