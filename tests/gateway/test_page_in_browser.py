@@ -270,3 +270,29 @@ def test_a_page_brought_back_asks_at_once(shop: Shop, context: BrowserContext) -
     watched.page.evaluate("dispatchEvent(new Event('online'))")
     watched.later(2)
     watched.reads("#position", "40")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_visitor_chooses_another_language_and_keeps_place_and_address(
+    shop: Shop, browser: Browser, *, script: bool
+) -> None:
+    context = browser.new_context(java_script_enabled=script, locale="de-AT", viewport={"width": 320, "height": 560})
+    page = context.new_page()
+    address = f"{shop.url}/sale?colour=red&lang=fr"
+    page.goto(address)
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    queue = next(cookie for cookie in context.cookies() if "queue" in cookie["name"])
+    page.locator("select").select_option("he")
+    page.locator("form button").click()
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    expect(page.locator("h1")).to_have_text("נכנסת לתור")
+    assert page.url == address
+    assert queue in context.cookies()
+    page.goto(f"{shop.url}/sale")
+    expect(page.locator("html")).to_have_attribute("lang", "he")
+    page.goto(f"{shop.url}/sale?lang=ja")
+    expect(page.locator("html")).to_have_attribute("lang", "ja")
+    context.clear_cookies()
+    page.goto(f"{shop.url}/sale")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    context.close()
