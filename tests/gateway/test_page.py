@@ -221,6 +221,11 @@ def test_a_message_is_read_in_ones_own_language_or_as_it_is_meant_for_everybody(
     assert '<p dir="auto">Esgotado</p>' in render("fr", messages=told)
 
 
+def test_the_time_of_a_message_keeps_its_order_from_right_to_left() -> None:
+    told = [{"id": "1", "at_ms": NOW_MS, "text": {"*": "Sold out"}}]
+    assert re.search("<time>\u2068[0-9:]{5} UTC\u2069</time>", render("he", messages=told))
+
+
 @pytest.mark.parametrize(("language", "direction"), [("en", "ltr"), ("he", "rtl"), ("ur", "rtl"), ("pt-BR", "ltr")])
 def test_the_page_runs_in_the_direction_of_its_language(language: str, direction: str) -> None:
     assert f'<html lang="{language}" dir="{direction}">' in render(language)

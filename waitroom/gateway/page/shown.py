@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from waitroom.domain.message import EVERYBODY
+from waitroom.words.texts import isolated
 
 from .pieces import CODE, HERE, LANGUAGES
 from .views import VIEWS, view_of
@@ -125,11 +126,12 @@ def rough(number: int) -> int:
 def said(message: Mapping[str, Any], language: Language) -> Said:
     """Return a message in the reader's language, or as it is meant for everybody, or in any language it has."""
     texts: Mapping[str, str] = message["text"]
+    at = isolated(language.time(message["at_ms"]))
     for tag in (language.tag, language.tag.partition("-")[0]):
         if tag in texts:
-            return Said(texts[tag], tag, language.time(message["at_ms"]))
+            return Said(texts[tag], tag, at)
     text = texts[EVERYBODY] if EVERYBODY in texts else next(iter(texts.values()))
-    return Said(text, "", language.time(message["at_ms"]))
+    return Said(text, "", at)
 
 
 def _refresh_seconds(view: str, poll_after_seconds: int) -> int:
