@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check unit journeys soak bench conformance wheel lock clean machine
+.PHONY: help demo test check unit journeys soak bench conformance screenshots wheel lock clean machine
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -46,6 +46,9 @@ bench: $(VENV)/ready ## Compare speed with others on this machine; CASE=name run
 
 conformance: $(VENV)/ready ## Test suites of others, through the gateway and through nginx
 	@$(BIN)/python -m tests.conformance $(ARGS)
+
+screenshots: machine ## The waiting page in every state, two languages, light and dark, three screens, into screenshots/
+	@$(BIN)/python -m tests.look
 
 wheel: $(VENV)/ready ## Build dist/*.whl
 	$(BIN)/python -m build --wheel
