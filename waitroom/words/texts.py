@@ -76,7 +76,7 @@ class Language:
 
 
 class Words:
-    """The languages of all rooms, each loaded when it is first asked for. Not for use by several threads."""
+    """The languages of all rooms, each loaded when it is first asked for."""
 
     def __init__(self) -> None:
         self._ours: dict[str, Texts] = {}
