@@ -1,6 +1,6 @@
 """The connections to the backend: how many, who gets which, who waits.
 
-A slot is a connection that is open or being opened; there are never more than `size`. A slot is freed in one place
+A slot is a connection that is open or being opened; there are never more than `most_slots`. It is freed in one place
 only, when its connection has really ended (`_ended`), so no way of leaving a request, cancelling it included, can
 lose one. A freed slot or a returned connection goes straight to the one who has waited longest, so nobody overtakes.
 The connection used last is used next: in quiet times the rest grow old and are closed.
@@ -9,7 +9,7 @@ A request whose body is not here yet holds its connection for as long as the vis
 limits. So only UPLOADS_SHARE of the connections are for those, and however many there are, the rest serves all others.
 
 A connection also stands still while its visitor does not read. Then it is work for the backend no more, and is not
-counted: up to `size` more may be open for that, so that slow readers keep nobody else waiting.
+counted: up to `pool_size` more may be open for that, so that slow readers keep nobody else waiting.
 """
 
 from __future__ import annotations
