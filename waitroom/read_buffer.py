@@ -12,7 +12,7 @@ from typing import Final
 READ_BYTES: Final = 20 * 1024
 """The most that is read at once. A head and a body of 16 kB fit, so that common answers pass in one piece."""
 
-NEXT_READ_BYTES: Final = 10 * 1024
+NEXT_READ_BYTES: Final = 12 * 1024
 """The most of an answer that is read at once behind its first read: what a visitor who reads nothing holds of it."""
 
 READ_BUFFER: Final = memoryview(bytearray(READ_BYTES))
