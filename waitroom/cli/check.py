@@ -37,6 +37,7 @@ def check_command(config: Path | None, *, as_json: bool) -> int:
         raise click.UsageError(f"name a CONFIG to check; there is no {FILE_NAME} here")
     try:
         resolved = load(path, {}, os.environ)
+        _check_templates(resolved.settings)
     except ConfigurationError as error:
         if as_json:
             mistakes = [asdict(mistake) for mistake in error.mistakes]
@@ -50,6 +51,16 @@ def check_command(config: Path | None, *, as_json: bool) -> int:
     else:
         _summary(resolved)
     return Exit.FINE
+
+
+def _check_templates(settings: Settings) -> None:
+    """Render each view with each room's own template; raises `ConfigurationError`."""
+    from ..errors import ConfigurationError, Mistake
+    from ..gateway.page.check import template_mistakes
+
+    mistakes = [Mistake(room.template, what) for room in settings.rooms for what in template_mistakes(room)]
+    if mistakes:
+        raise ConfigurationError(mistakes)
 
 
 def _summary(resolved: Resolved) -> None:

@@ -141,7 +141,7 @@ def _refresh_seconds(view: str, poll_after_seconds: int) -> int:
 
 
 def words_of(now: Shown, room: Room, language: Language) -> dict[str, Any]:
-    """Return the variables of the template that hold what `now` says; docs/page.md lists them."""
+    """Return the variables of a template that hold what `now` says."""
     say, view = language.say, VIEWS[now.view]
     parts = view.parts.split()
     title = say(f"{now.view}_title")

@@ -54,6 +54,10 @@ class Shop(NamedTuple):
     home_url: str
     info_url: str
 
+    @classmethod
+    def of(cls, room: Room, logo: str) -> Shop:
+        return cls(room.shop_name, logo, room.home_url, room.info_url)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Edition:
@@ -144,7 +148,7 @@ class WaitingPage:
         if edition is not None and (edition.room is room or edition.look == _look(room)):
             return edition
         language = self._words.language(tag, room.name, room.words)
-        shop = Shop(room.shop_name, self._logos.get(room.name, ""), room.home_url, room.info_url)
+        shop = Shop.of(room, self._logos.get(room.name, ""))
         shared = {
             STYLE: Shared(style_sheet(room)),
             SCRIPT: Shared(script(language)),
@@ -154,8 +158,7 @@ class WaitingPage:
         return edition
 
     def _render(self, edition: _Edition, now: Shown) -> Pieces:
-        variables = {**FIXED, **words_of(now, edition.room, edition.language), "shop": edition.shop, "now": now}
-        variables["sound"] = edition.room.sound
+        variables = variables_of(now, edition.room, edition.language, edition.shop)
         own = self._templates.get(edition.room.name)
         if own is not None:
             try:
@@ -163,6 +166,11 @@ class WaitingPage:
             except Exception as error:  # noqa: BLE001  # a shop's template may do anything, and its visitors must wait in peace
                 self._template_failed(edition.room.name, in_words(error))
         return Pieces(default_template().render(variables), edition.shared)
+
+
+def variables_of(now: Shown, room: Room, language: Language, shop: Shop) -> dict[str, Any]:
+    """Return all variables of a template; docs/page.md lists them."""
+    return {**FIXED, **words_of(now, room, language), "shop": shop, "sound": room.sound}
 
 
 def _look(room: Room) -> tuple[Any, ...]:
