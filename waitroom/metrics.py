@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -244,13 +245,13 @@ class Metrics:
             registry=own,
         )
         self.meter = Meter()
-        self._pending_requests: dict[tuple[str, str], int] = {}
+        self._pending_requests: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._pending_calls: dict[tuple[str, str], _Tally] = {}
         self._pending_backend: dict[tuple[str, int], _Tally] = {}
 
     def flush(self) -> None:
         """Write what was added up since the last time."""
-        pending, self._pending_requests = self._pending_requests, {}
+        pending, self._pending_requests = self._pending_requests, defaultdict(int)
         for (room, outcome), count in pending.items():
             self._requests.labels(room, outcome).inc(count)
         for (verb, outcome), tally in self._pending_calls.items():
@@ -263,9 +264,7 @@ class Metrics:
 
     def requests(self, room: str, outcome: str) -> None:
         """Count a request of `room` (empty: of none)."""
-        pending = self._pending_requests
-        key = room, outcome
-        pending[key] = pending.get(key, 0) + 1
+        self._pending_requests[room, outcome] += 1
 
     def token_rejected(self, kind: str) -> None:
         self._tokens_rejected.labels(kind).inc()

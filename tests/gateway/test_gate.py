@@ -193,7 +193,8 @@ async def test_positions_of_a_queue_that_is_put_back_together_are_not_held_again
 
 def test_a_least_position_belongs_to_one_place() -> None:
     place = QueueClaims("default", VISITOR, NOW_MS * 1000, 1, GENERATION, least_position=2)
-    proofs = Proofs("default", secure=False, queue=place)
+    proofs = Proofs("default", secure=False)
+    proofs.queue = place
     same, other = (Visit(Answer.WAITING, VISITOR, NOW_MS, GENERATION, 1, NOW_MS * 1000 + us, 7) for us in (0, 1))
     assert (least_position(same, proofs), least_position(other, proofs)) == (2, 0)
 

@@ -97,10 +97,10 @@ def test_a_token_is_found_by_cookie_and_by_authorization_which_comes_first() -> 
     headers = [(b"cookie", b"waitroom-pass-r=1~p~a; waitroom-queue-r=1~q~a"), (b"authorization", b"WAITROOM 1~p~b ")]
     asked = read_headers(headers, trusted=False)
     assert asked.headers == []
-    assert texts_of(asked, PASS, "r", secure=False) == ["1~p~b", "1~p~a"]
-    assert texts_of(asked, QUEUE, "r", secure=False) == ["1~q~a"]
-    assert texts_of(asked, QUEUE, "r", secure=True) == []
-    assert texts_of(asked, QUEUE, "other", secure=False) == []
+    assert texts_of(asked, PASS, "r", secure=False) == ("1~p~b", "1~p~a")
+    assert texts_of(asked, QUEUE, "r", secure=False) == ("1~q~a",)
+    assert texts_of(asked, QUEUE, "r", secure=True) == ()
+    assert texts_of(asked, QUEUE, "other", secure=False) == ()
 
 
 @pytest.mark.parametrize(

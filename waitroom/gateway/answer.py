@@ -19,6 +19,11 @@ RELEASE: Final = b"waitroom-release"
 _PLAIN, _SET_COOKIE, _OWN, _CACHE_CONTROL, _SHARED_CACHES = range(5)
 
 
+_MOST_PLAIN: Final = 1_024
+_plain: set[bytes] = set()
+"""Names seen so far of which nothing is to be known: nearly all."""
+
+
 @lru_cache(1_024)
 def _kind(name: bytes) -> int:
     if name == b"set-cookie":
@@ -29,6 +34,8 @@ def _kind(name: bytes) -> int:
         return _CACHE_CONTROL
     if name in {b"expires", b"age", b"surrogate-control", b"x-accel-expires"} or name.endswith(b"cdn-cache-control"):
         return _SHARED_CACHES
+    if len(_plain) < _MOST_PLAIN:
+        _plain.add(name)
     return _PLAIN
 
 
@@ -36,10 +43,11 @@ def without_own(headers: Sequence[Header]) -> tuple[Sequence[Header], bool]:
     """Return the backend's headers less what only Waitroom may say, and whether it released the visitor."""
     touched = False
     for name, value in headers:
-        kind = _kind(name)
-        if kind and (kind == _OWN or (kind == _SET_COOKIE and is_own_cookie(value.lstrip()))):
-            touched = True
-            break
+        if name not in _plain:
+            kind = _kind(name)
+            if kind == _OWN or (kind == _SET_COOKIE and is_own_cookie(value.lstrip())):
+                touched = True
+                break
     if not touched:
         return headers, False
     released = any(name == RELEASE and value.strip() != b"0" for name, value in headers)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from waitroom.domain.room import Mode
 from waitroom.errors import RoomUnknown
@@ -29,7 +30,8 @@ UNPROVEN: Final = "unproven"
 """No pass: it may be let in, or wait."""
 
 
-class Decision(NamedTuple):
+@dataclass(slots=True)
+class Decision:
     """A verdict, and what it was made of."""
 
     verdict: str

@@ -8,7 +8,6 @@ last provisional score, and which passes it renewed lately.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,12 +57,10 @@ PASS_GRACE_SECONDS: Final = 3_600
 _REMEMBERED_RENEWALS: Final = 16_384
 
 
-@dataclass(slots=True)
 class Proofs:
     """What a visitor can prove in one room."""
 
-    room: str
-    secure: bool
+    # One is made for every request, so what most do not bring is not set on the object.
     queue: QueueClaims | None = None
     pass_: PassClaims | None = None
     by_header: bool = False
@@ -72,6 +69,10 @@ class Proofs:
     """Kinds of which a cookie came, valid or not."""
     rejected: frozenset[str] = frozenset()
     """Kinds of which no cookie that came was valid."""
+
+    def __init__(self, room: str, secure: bool) -> None:
+        self.room = room
+        self.secure = secure
 
 
 class Desk:
@@ -117,10 +118,12 @@ class Desk:
 
     def find_pass(self, asked: Asked, room: str, scheme: str) -> Proofs:
         """Read the pass alone; the first valid one counts. A queue token is for `find_place`."""
-        proofs = Proofs(room, self.always_secure or scheme == "https", by_header=bool(asked.token))
+        proofs = Proofs(room, self.always_secure or scheme == "https")
+        if asked.token:
+            proofs.by_header = True
         if not asked.own_cookies and not asked.token:
             return proofs
-        for text in texts_of(asked, PASS, room, secure=proofs.secure):
+        for text in texts_of(asked, PASS, room, proofs.secure):
             try:
                 proofs.pass_ = self.tokens.read_pass(text, room)
             except TokenRejected as rejection:
@@ -136,7 +139,7 @@ class Desk:
         if not asked.own_cookies and not asked.token:
             return proofs
         now_ms = self.store.now_ms()
-        for text in texts_of(asked, QUEUE, proofs.room, secure=proofs.secure):
+        for text in texts_of(asked, QUEUE, proofs.room, proofs.secure):
             try:
                 proofs.queue = self.tokens.read_queue(text, proofs.room, now_ms)
             except TokenRejected as rejection:

@@ -19,7 +19,7 @@ from waitroom.gateway.response_head import response_head
 from waitroom.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPScope
     from uvicorn.protocols.http.flow_control import FlowControl
@@ -130,7 +130,7 @@ class Exchange(RequestResponseCycle):
         self.trip = trip
         self._otherwise = otherwise
 
-    def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes, more_body: bool) -> None:
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, more_body: bool) -> None:
         """Begin the response, and end it unless there is more."""
         try:
             self._start(status, headers, body, more_body)
@@ -206,7 +206,8 @@ class Exchange(RequestResponseCycle):
             if message["type"] != "http.response.start":
                 raise RuntimeError(f"Expected 'http.response.start', got {message['type']!r}.")
             more: Mapping[str, Any] = message
-            self._start(message["status"], message.get("headers", ()), more.get("body"), more.get("more_body", False))
+            headers = list(message.get("headers", ()))
+            self._start(message["status"], headers, more.get("body"), more.get("more_body", False))
         elif not self.response_complete:
             if message["type"] != "http.response.body":
                 raise RuntimeError(f"Expected 'http.response.body', got {message['type']!r}.")
@@ -226,16 +227,16 @@ class Exchange(RequestResponseCycle):
             self._continue(body, True)
         return not self.flow.write_paused
 
-    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes | None, more_body: bool) -> None:
+    def _start(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes | None, more_body: bool) -> None:
         """Write the head of the response and, unless that comes later, the body as far as it is there."""
         # A client told a final status instead of "continue" may or may not send its body: only closing is unambiguous.
         head = response_head(
             status,
             headers,
             self.connection.server_state.default_headers,
-            method=self.request.method,
-            version=self.request.version,
-            keep_alive=self.keep_alive and not self.waiting_for_100_continue,
+            self.request.method,
+            self.request.version,
+            self.keep_alive and not self.waiting_for_100_continue,
         )
         self._head = head
         self.keep_alive = head.keep_alive

@@ -98,7 +98,7 @@ class Gate:
         decision = self._decide(
             scope["method"], scope["raw_path"], scope["headers"], scope.get("client"), scope["scheme"]
         )
-        verdict, room, asked, scheme, record, proofs = decision
+        verdict, room = decision.verdict, decision.room
         if verdict in THROUGH:
             self._metrics.requests(room, verdict)
             await self._through(decision, scope, receive, send)
@@ -111,9 +111,10 @@ class Gate:
             # For a moment while a reload goes through; what is protected stays so.
             await _answer(scope, send, 503, *plain_problem(503, "Not ready", f"The room {room} is being set up."))
             return
+        asked, record, proofs = decision.asked, decision.record, decision.proofs
         assert record is not None
         assert proofs is not None
-        inner = {**scope, "headers": asked.headers, "scheme": scheme}
+        inner = {**scope, "headers": asked.headers, "scheme": decision.scheme}
         if verdict is STALE and await self._renewed(record, proofs, inner, receive, send):
             return
         await self._without_pass(record, asked, proofs, inner, receive, send)
@@ -130,17 +131,25 @@ class Gate:
             return False
         method, client = request.method, connection.client
         decision = self._decide(method, request.path, request.headers, client, connection.scheme or "http")
-        verdict, room, asked, scheme, _, proofs = decision
-        headers = asked.headers
+        verdict, room = decision.verdict, decision.room
+        headers = decision.asked.headers
         edit: Edit = _passed_by
         if verdict not in THROUGH:
             return False
         if verdict is FRESH:
+            proofs = decision.proofs
             assert proofs is not None
             assert proofs.pass_ is not None
             headers, edit = headers + _introduction(room, proofs.pass_.visitor), _served
         trip = self._site_set_out(
-            exchange, method, request.target, headers, edit, client[0] if client else None, scheme, request.version
+            exchange,
+            method,
+            request.target,
+            headers,
+            edit,
+            client[0] if client else None,
+            decision.scheme,
+            request.version,
         )
         if trip is None:
             return False

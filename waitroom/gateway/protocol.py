@@ -191,7 +191,11 @@ class GatewayProtocol(HttpToolsProtocol):
         exchange = self.cycle = Exchange(self, head)
         if head.is_websocket:
             self._tunnel = exchange.tunnel = ClientTunnel(self.transport, self.flow, self.loop, exchange.tunnel_opened)
-        self._deadline.enter(_BODY)
+        if head.plain:  # it is whole, so the steps of a body are spared
+            exchange.more_body = False
+            self._deadline.enter(_BUSY)
+        else:
+            self._deadline.enter(_BODY)
         app = self.app
         if self.limit_concurrency is not None and max(len(self.connections), len(self.tasks)) >= self.limit_concurrency:
             app = service_unavailable
@@ -241,8 +245,9 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def request_ended(self) -> None:
         exchange = self.cycle
-        exchange.end_body()
-        self._deadline.enter(_BUSY if exchange.tunnel is None else _TUNNEL)
+        if exchange.more_body:
+            exchange.end_body()
+            self._deadline.enter(_BUSY if exchange.tunnel is None else _TUNNEL)
 
     # From an exchange
 

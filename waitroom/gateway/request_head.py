@@ -43,7 +43,7 @@ def path_and_query(target: bytes, host: bytes, method: str) -> tuple[bytes, byte
     """The path and the query of a request target, bytes unchanged; raises RequestRefused."""
     if b"#" in target or not target.isascii():
         raise RequestRefused("target")
-    if target.startswith(b"/"):
+    if target[:1] == b"/":
         path, _, query = target.partition(b"?")
         return path, query
     if target == b"*" and method == "OPTIONS":
@@ -66,17 +66,12 @@ def checked_host(watched: Sequence[tuple[bytes, bytes]]) -> bytes:
 
     HTTP/1.0 allows none, but rooms are found by host: a request without one could slip past them, so it is refused too.
     """
-    host: bytes | None = None
-    for name, value in watched:
-        if name == b"host":
-            if host is not None:
-                raise RequestRefused("host_repeated")
-            host = value
-    if host is None:
-        raise RequestRefused("host_missing")
-    if host_and_port(host) is None:
+    hosts = [value for name, value in watched if name == b"host"]
+    if len(hosts) != 1:
+        raise RequestRefused("host_repeated" if hosts else "host_missing")
+    if host_and_port(hosts[0]) is None:
         raise RequestRefused("host_malformed")
-    return host
+    return hosts[0]
 
 
 class RequestHead(NamedTuple):

@@ -107,15 +107,12 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.in_head:
             return  # a trailer: never to be merged into the headers, and of no use here
-        size = len(name) + len(value) + 4
-        self._head_left_bytes -= size
         headers = self._headers
-        if size > self._line_bytes:
-            raise RequestRefused("header_line_size")
-        if self._head_left_bytes < 0:
-            raise RequestRefused("header_size")
-        if len(headers) >= self._fields:
-            raise RequestRefused("header_fields")
+        size = len(name) + len(value) + 4
+        left = self._head_left_bytes = self._head_left_bytes - size
+        if size > self._line_bytes or left < 0 or len(headers) >= self._fields:
+            line, head = size > self._line_bytes, left < 0
+            raise RequestRefused("header_line_size" if line else "header_size" if head else "header_fields")
         name = name.lower()
         pair = name, value.rstrip(b" \t")  # llhttp leaves what stands behind a value to us
         headers.append(pair)

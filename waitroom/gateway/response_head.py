@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
@@ -39,10 +39,9 @@ class ResponseHead:
 
 def response_head(
     status: int,
-    headers: Iterable[tuple[bytes, bytes]],
+    headers: Sequence[tuple[bytes, bytes]],
     defaults: Iterable[tuple[bytes, bytes]],
-    *,
-    method: str,
+    method: str,  # not by name: called for every request, and keywords cost
     version: str,
     keep_alive: bool,
 ) -> ResponseHead:
@@ -55,8 +54,7 @@ def response_head(
     bodiless = method == "HEAD" or status in (204, 304)
     lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
     length: int | None = None
-    fields = list(headers)
-    for name, value in fields:
+    for name, value in headers:
         start = _NAMES.get(name)
         if start is not None:
             lines.append(start + value)
@@ -71,7 +69,7 @@ def response_head(
         elif lowered == b"connection":
             keep_alive = keep_alive and b"close" not in value.lower()
     for name, value in defaults:
-        if all(name != said.lower() for said, _ in fields):
+        if all(name != said.lower() for said, _ in headers):
             lines.append(name + b": " + value)
     if length is not None and status != 204:
         lines.append(b"content-length: %d" % length)

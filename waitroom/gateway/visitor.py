@@ -60,12 +60,10 @@ def _kind(name: bytes) -> int:
     return kind
 
 
-@dataclass(slots=True)
 class Asked:
     """What one request's headers say."""
 
-    headers: list[Header]
-    """What the backend may see, in order."""
+    # One is made for every request, so what most do not say is not set on the object.
     host: str = ""
     own_cookies: tuple[bytes, ...] = ()
     """Waitroom's own, as `name=value`."""
@@ -73,6 +71,10 @@ class Asked:
     """What `Authorization: Waitroom` brought."""
     forwarding: tuple[Header, ...] = ()
     """What a trusted peer said of whom it forwards."""
+
+    def __init__(self, headers: list[Header]) -> None:
+        self.headers = headers
+        """What the backend may see, in order."""
 
 
 def read_headers(headers: Iterable[Header], *, trusted: bool) -> Asked:
@@ -148,16 +150,23 @@ def _cookie_start(kind: str, room: str, secure: bool) -> bytes:
     return cookie_name(kind, room, secure=secure).encode("ascii") + b"="
 
 
-def texts_of(asked: Asked, kind: str, room: str, *, secure: bool) -> list[str]:
+def texts_of(asked: Asked, kind: str, room: str, secure: bool) -> Sequence[str]:
     """Return the tokens of `kind` that came for `room`: by Authorization first, then by cookie as they stand."""
-    start = _cookie_start(kind, room, secure)
     own = asked.own_cookies
-    if len(own) == 1 and not asked.token:  # as of nearly every visitor
-        return [own[0][len(start) :].decode("latin-1")] if own[0].startswith(start) else []
-    texts = [pair[len(start) :].decode("latin-1") for pair in own if pair.startswith(start)]
+    short = len(own) == 1 and len(own[0]) <= _LONGEST_REMEMBERED_BYTES  # as of nearly every visitor
+    texts = _known_texts(own, kind, room, secure) if short else _texts(own, kind, room, secure)
     if asked.token and is_pass(asked.token) == (kind == PASS):
-        texts.insert(0, asked.token)
-    return texts[:MOST_DUPLICATES]
+        return (asked.token, *texts)[:MOST_DUPLICATES]
+    return texts
+
+
+def _texts(own_cookies: tuple[bytes, ...], kind: str, room: str, secure: bool) -> tuple[str, ...]:
+    start = _cookie_start(kind, room, secure)
+    pairs = [pair for pair in own_cookies if pair.startswith(start)]
+    return tuple(pair[len(start) :].decode("latin-1") for pair in pairs[:MOST_DUPLICATES])
+
+
+_known_texts = lru_cache(_REMEMBERED)(_texts)
 
 
 @dataclass(frozen=True, slots=True)

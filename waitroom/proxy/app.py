@@ -83,9 +83,9 @@ class Proxy:
                 method,
                 target,
                 scope["headers"],
-                peer=client[0] if client else None,
-                scheme=scope["scheme"],
-                http_version=scope["http_version"],
+                client[0] if client else None,
+                scope["scheme"],
+                scope["http_version"],
                 may_upgrade=tunnel is not None,
             )
             exchange = Exchange(
@@ -143,9 +143,7 @@ class Proxy:
         if not self.pool.idle:
             return None
         try:
-            request = self._rewriter.rewrite(
-                method, target, headers, peer=peer, scheme=scheme, http_version=http_version
-            )
+            request = self._rewriter.rewrite(method, target, headers, peer, scheme, http_version)
         except Refused:
             return None
         connection = self.pool.take() if request.repeatable else None

@@ -2,7 +2,7 @@
 
 Life of a connection: `begin` an exchange, `write` the request, `wait` until something has arrived, read `status` and
 `headers` once `head_done`, `take` the body until `complete`; then the pool either keeps it (`reusable`) or aborts it.
-One coroutine, or one who is called (`watch`), reads; nothing here awaits but `wait` and `drain`, so nothing here races.
+One coroutine, or whoever is called (`watcher`), reads; nothing here awaits but `wait` and `drain`, so nothing races.
 
 The parser is llhttp in its strict mode (httptools). What it lets through and we do not: transfer codings other than
 chunked, versions other than 1.0 and 1.1, statuses above 599, a 101 nobody asked for, long header blocks, and anything
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 HEAD_LIMIT_BYTES = 64 * 1024
 BODY_HIGH_WATER_BYTES = NEXT_READ_BYTES // 2
 
-_KEEP_ALIVE = [b"keep-alive"]
+_KEEP_ALIVE = (b"keep-alive",)
 _LOOKED_AT = HOP_BY_HOP | {b"content-length"}
 
 
@@ -66,7 +66,6 @@ class BackendConnection(asyncio.BufferedProtocol):
         "_upgrade",
         "_upgrading",
         "_waiter",
-        "_watcher",
         "_write_backlog_bytes",
         "busy",
         "complete",
@@ -83,6 +82,7 @@ class BackendConnection(asyncio.BufferedProtocol):
         "status",
         "switched",
         "uses",
+        "watcher",
         "write_paused",
     )
 
@@ -93,7 +93,8 @@ class BackendConnection(asyncio.BufferedProtocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._pass_on: Callable[[bytes], bool] | None = None
-        self._watcher: Callable[[], None] | None = None
+        self.watcher: Callable[[], None] | None = None
+        """Called whenever `wait` would end, instead."""
         self._drain_waiter: asyncio.Future[None] | None = None
         self._raw_data: Callable[[bytes], None] | None = None
         self._raw_end: Callable[[], None] | None = None
@@ -136,8 +137,8 @@ class BackendConnection(asyncio.BufferedProtocol):
         self._is_head = method == "HEAD"
         self._upgrading = upgrading
         self._surplus = self._until_close = self._body_expected = False
-        self._connection: list[bytes] = []
-        self._codings: list[bytes] = []
+        self._connection: tuple[bytes, ...] = ()
+        self._codings: tuple[bytes, ...] = ()
         self._upgrade = b""
         self._buffered_bytes = self._head_fed_bytes = self._loose_bytes = 0
         self._fresh = True
@@ -166,10 +167,6 @@ class BackendConnection(asyncio.BufferedProtocol):
         self._pass_on = pass_on
         self._waiter = self._loop.create_future()
         return self._waiter
-
-    def watch(self, watcher: Callable[[], None] | None) -> None:
-        """Let `watcher` be called whenever `wait` would end, instead; None: no longer."""
-        self._watcher = watcher
 
     def take(self) -> bytes:
         """All of the body that has arrived and was not taken yet. It does not make reading go on: `wait` does."""
@@ -339,8 +336,8 @@ class BackendConnection(asyncio.BufferedProtocol):
             self._raw_writable()
 
     def _wake(self) -> None:
-        if self._watcher is not None:
-            self._watcher()
+        if self.watcher is not None:
+            self.watcher()
             return
         waiter = self._waiter
         if waiter is None:
@@ -413,9 +410,9 @@ class BackendConnection(asyncio.BufferedProtocol):
                 self.headers.append((name, value))
                 self._body_expected = True
             elif name == b"connection":
-                self._connection.append(value)
+                self._connection += (value,)
             elif name == b"transfer-encoding":
-                self._codings.append(value)
+                self._codings += (value,)
             elif name == b"upgrade":
                 self._upgrade = value
 
@@ -432,8 +429,7 @@ class BackendConnection(asyncio.BufferedProtocol):
         if status < 200 and status != 101:
             self.continued = self.continued or status == 100
             self.headers.clear()
-            self._connection.clear()
-            self._codings.clear()
+            self._connection = self._codings = ()
             self._body_expected = False
             return
         if self._codings and [coding.lower() for coding in self._codings] != [b"chunked"]:

@@ -74,7 +74,7 @@ class Trip:
         self._observer = observer
         self._status = 0
         self.started = started
-        connection.watch(self._moved)
+        connection.watcher = self._moved
 
     def leave(self) -> None:
         """The visitor has left."""
@@ -104,7 +104,7 @@ class Trip:
                 return
             headers = self._edit(connection.headers) if connection.head_done else None
             if headers is None:
-                connection.watch(None)
+                connection.watcher = None
                 visitor.take_over()
                 return
             self._status = connection.status
@@ -142,6 +142,6 @@ class Trip:
 
     def _end(self, status: int) -> BackendConnection:
         connection = self.hand_over()
-        connection.watch(None)
+        connection.watcher = None
         self._observer.request_finished(self._method, status, perf_counter() - self.started)
         return connection

@@ -100,7 +100,7 @@ def connection_tokens(values: Iterable[bytes]) -> set[bytes]:
     return {token.strip().lower() for value in values for token in value.split(b",")}
 
 
-def without_listed(headers: list[Header], connection: list[bytes]) -> list[Header]:
+def without_listed(headers: list[Header], connection: Sequence[bytes]) -> list[Header]:
     """The fields less those that Connection names, except those it may not name away."""
     if len(connection) == 1 and connection[0] in _PLAIN_CONNECTION:
         return headers
@@ -148,9 +148,8 @@ class RequestRewriter:
         self,
         method: str,
         target: bytes,
-        headers: Iterable[Header],
-        *,
-        peer: str | None,
+        headers: Sequence[Header],
+        peer: str | None,  # not by name: called for every request, and keywords cost
         scheme: str,
         http_version: str = "1.1",
         may_upgrade: bool = False,
@@ -159,16 +158,15 @@ class RequestRewriter:
 
         `peer` is the address the connection came from; it is added to what trusted proxies in front have told.
         """
-        kept: list[Header] = []
+        lines: list[bytes] = []  # of fields that stay as they are, in four parts each
         special: dict[bytes, list[bytes]] = {}
-        for pair in headers:
-            name = pair[0]
+        for name, value in headers:
             if name not in _REWRITTEN:
-                kept.append(pair)
+                lines += (name, b": ", value, b"\r\n")
             elif name in special:
-                special[name].append(pair[1])
-            elif name != b"connection" or pair[1] not in _PLAIN_CONNECTION:  # these two say nothing that matters here
-                special[name] = [pair[1]]
+                special[name].append(value)
+            elif name != b"connection" or value not in _PLAIN_CONNECTION:  # these two say nothing that matters here
+                special[name] = [value]
 
         hosts = special.get(b"host", [])
         if len(hosts) > 1:
@@ -183,37 +181,37 @@ class RequestRewriter:
             target = self._base + target
 
         host = hosts[0] if hosts else self._authority
-        start = b"%b %b HTTP/1.1\r\nhost: %b" % (method.encode(), target, self._host or host)
+        start = (method.encode(), b" ", target, b" HTTP/1.1\r\nhost: ", self._host or host, b"\r\n")
         if len(special) == len(hosts):  # as most requests are: nothing else that needs a look
             forwarding = _forwarding_fields(peer, scheme, host, http_version)
-            head = b"\r\n".join([start, *map(b": ".join, kept), forwarding, b"\r\n"])
+            head = b"".join((*start, *lines, forwarding, b"\r\n\r\n"))
             return ForwardedRequest(head, 0, method in _IDEMPOTENT)
 
         length = _body_length(special)
         upgrade = False
         connection = special.get(b"connection")
         if connection is not None:
-            kept = without_listed(kept, connection)
+            kept = [pair for pair in headers if pair[0] not in _REWRITTEN]
+            lines = [part for name, value in without_listed(kept, connection) for part in (name, b": ", value, b"\r\n")]
             upgrade = may_upgrade and not length and _asks_for_websocket(connection, special.get(b"upgrade", []))
 
-        lines = [start, *map(b": ".join, kept)]
         if length == CHUNKED:
-            lines.append(b"transfer-encoding: chunked")
+            lines.append(b"transfer-encoding: chunked\r\n")
         elif b"content-length" in special:
-            lines.append(b"content-length: " + special[b"content-length"][0])
+            lines += (b"content-length: ", special[b"content-length"][0], b"\r\n")
         expects_continue = False
         if b"expect" in special and length and http_version != "1.0":
-            lines += [b"expect: " + value for value in special[b"expect"]]
+            lines += [b"expect: " + value + b"\r\n" for value in special[b"expect"]]
             expects_continue = special[b"expect"][0].lower() == b"100-continue"
         if upgrade:
-            lines.append(b"connection: Upgrade\r\nupgrade: websocket")
+            lines.append(b"connection: Upgrade\r\nupgrade: websocket\r\n")
         if _FORWARDING.isdisjoint(special):
             lines.append(_forwarding_fields(peer, scheme, host, http_version))
         else:
             lines.append(_appended_forwarding(special, peer, scheme, host, http_version))
-        lines.append(b"\r\n")
+        lines.append(b"\r\n\r\n")
         return ForwardedRequest(
-            b"\r\n".join(lines),
+            b"".join((*start, *lines)),
             length,
             repeatable=length == 0 and not upgrade and method in _IDEMPOTENT,
             expects_continue=expects_continue,
