@@ -56,12 +56,12 @@ ARROWS = {
     "following": arrow("errors", f"{WEB} {STORE}"),
     "assembly": arrow("admin beat domain errors following gateway logs metrics proxy recording settings store tokens"),
     "worker": arrow("assembly datadir errors handover logs metrics settings"),
-    "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect"),
+    "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect store.inspection"),
     "preview": arrow("domain gateway.page", STORE),
     "demo": arrow("errors"),
     "cli": arrow(
         "assembly admin.places admin.verbs configuration datadir demo domain errors gateway.page handover logs mistakes "
-        "preview settings supervisor tokens words",
+        "preview settings store.inspection supervisor tokens words",
         STORE,
     ),
     "__main__": arrow("cli"),

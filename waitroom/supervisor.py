@@ -189,7 +189,7 @@ class Supervisor:
         self._force = asyncio.Event()
         self._asked_at = 0.0
         self._announced: set[str] = set()
-        self._seeding: asyncio.Task[None] | None = None
+        self._seeding: asyncio.Task[str] | None = None
         self._store = Child("store", "store")
         self._admin = Child("admin", "admin", listeners["admin"])
         self._gateways = [
@@ -225,6 +225,8 @@ class Supervisor:
             await self._store_answers(self._socket)
         self._seeding = asyncio.create_task(self._seed())
         await asyncio.wait({self._seeding}, timeout=1.0)
+        if self._seeding.done() and (refusal := self._seeding.result()):
+            raise StartError(f"the store cannot be used: {refusal}")
         for child in (self._admin, *self._gateways):
             self._keep(child, self._run_worker(child))
 
@@ -251,11 +253,12 @@ class Supervisor:
             await asyncio.sleep(0.02)
         self._log.info("store_ready", kind="embedded")
 
-    async def _seed(self) -> None:
-        """Write what the file says of the rooms into the store, as soon as it answers."""
+    async def _seed(self) -> str:
+        """Write what the file says of the rooms into the store, as soon as it answers; return why it cannot be used."""
         from .store.connect import open_store
 
         settings = self._effective
+        inspected = self._socket is not None
         clock = asyncio.get_running_loop().time
         say_at = 0.0
         store = open_store(
@@ -267,6 +270,9 @@ class Supervisor:
         try:
             while True:
                 try:
+                    if not inspected and (refusal := await self._inspect(settings)):
+                        return refusal
+                    inspected = True
                     await store.seed()
                 except StoreError as error:
                     if clock() >= say_at:
@@ -275,12 +281,29 @@ class Supervisor:
                     await asyncio.sleep(0.5)
                 except ValueError as error:
                     self._log.error("seed_refused", reason=str(error), doing="the store keeps the rooms as they were")
-                    return
+                    return ""
                 else:
                     self._log.info("rooms_seeded", rooms=len(settings.rooms))
-                    return
+                    return ""
         finally:
             await store.aclose()
+
+    async def _inspect(self, settings: Settings) -> str:
+        """Look at a store that is not ours, tell what is better changed, and return why it cannot be used."""
+        from .store.inspection import inspect_store
+
+        found = await inspect_store(
+            settings.store.url,
+            deadline_ms=max(1_000, settings.store.deadline_ms),
+            replicas=settings.store.replicas_acknowledge,
+        )
+        for server in found.servers:
+            self._log.info("store_ready", kind=server)
+        for advice in found.advice:
+            self._log.warning("store_advice", advice=advice)
+        for refusal in found.refusals:
+            self._log.error("store_refused", reason=refusal)
+        return "; ".join(found.refusals)
 
     # Keeping alive.
 

@@ -361,3 +361,29 @@ def test_main_takes_the_arguments_of_the_process(
 def test_python_dash_m_is_the_command_line() -> None:
     assert command("--version").stdout == f"waitroom {__version__}\n"
     assert command("check", "/nonexistent.toml").returncode == Exit.USAGE
+
+
+def test_check_online_says_what_the_store_is(run: Run, valkey_url: str) -> None:
+    Path("w.toml").write_text(GOOD.replace("redis://u:hush@h", valkey_url))
+    ended = run("check", "w.toml", "--online")
+    assert ended.code == Exit.FINE
+    assert "The store is Valkey " in ended.out
+    assert "set appendonly yes" in " ".join(ended.out.split())
+    document = run("check", "w.toml", "--online", "--json").json
+    assert document["ok"] is True
+    assert document["store"]["refusals"] == []
+
+
+def test_check_online_fails_where_no_store_answers_and_shows_no_password(run: Run) -> None:
+    Path("w.toml").write_text(GOOD.replace("redis://u:hush@h", "redis://u:hush@127.0.0.1:1"))
+    ended = run("check", "w.toml", "--online")
+    assert ended.code == Exit.FAILED
+    assert "waitroom: the store cannot be used: it does not answer: the store at 127.0.0.1:1" in ended.err
+    assert "hush" not in ended.out + ended.err
+
+
+def test_check_online_needs_no_embedded_store(run: Run) -> None:
+    Path("w.toml").write_text(GOOD.replace("redis://u:hush@h", "embedded"))
+    ended = run("check", "w.toml", "--online")
+    assert ended.code == Exit.FINE
+    assert "The store is the embedded one" in ended.out

@@ -67,7 +67,7 @@ def free_ports(count: int) -> list[int]:
     raise AssertionError("no free ports")
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """One server process."""
 
@@ -166,24 +166,29 @@ def farm(directory: Path, program: str = "") -> Iterator[Farm]:
 
 
 class Watched:
-    """A master with a replica, and three sentinels that watch it as `shop`."""
+    """A master with two replicas, and three sentinels that watch it as `shop`."""
 
     def __init__(self, servers: Farm) -> None:
-        ports = free_ports(5)
-        self.servers = [servers.server(port=port) for port in ports[:2]]
-        self.servers[1].ask("REPLICAOF", "127.0.0.1", str(ports[0]))
-        until(lambda: self.servers[1].ask("ROLE")[3] == b"connected", "the replica follows")
-        self.sentinels = [servers.sentinel(self.servers[0], "shop", port) for port in ports[2:]]
+        ports = free_ports(6)
+        self.servers = [servers.server(port=port) for port in ports[:3]]
+        for replica in self.servers[1:]:
+            replica.ask("REPLICAOF", "127.0.0.1", str(ports[0]))
+        until(self.followed, "the replicas follow")
+        self.sentinels = [servers.sentinel(self.servers[0], "shop", port) for port in ports[3:]]
         until(
             lambda: all(self._knows_all(sentinel) for sentinel in self.sentinels), "the sentinels know each other", 30
         )
-        self.url = "redis+sentinel://" + ",".join(f"127.0.0.1:{port}" for port in ports[2:]) + "/shop"
+        self.url = "redis+sentinel://" + ",".join(f"127.0.0.1:{port}" for port in ports[3:]) + "/shop"
+
+    def followed(self) -> bool:
+        """Whether one server is master and two follow it."""
+        return sorted(node.ask("ROLE")[0::3][:2] for node in self.servers)[1:] == [[b"slave", b"connected"]] * 2
 
     @staticmethod
     def _knows_all(sentinel: Node) -> bool:
         facts = sentinel.ask("SENTINEL", "MASTER", "shop")
         known = dict(zip(facts[::2], facts[1::2], strict=True))
-        return bool(known[b"num-other-sentinels"] == b"2" and known[b"num-slaves"] == b"1")
+        return bool(known[b"num-other-sentinels"] == b"2" and known[b"num-slaves"] == b"2")
 
     def master(self) -> Node:
         """Return the server that the sentinels agree on."""

@@ -39,6 +39,9 @@ class Connection(asyncio.Protocol):
                 if not self.server.mute:
                     self.say(self.server.refuses.get(command[0], b"+OK\r\n"))
                 continue
+            if command[0] == b"ROLE" and self.server.role:
+                self.say(self.server.role)
+                continue
             chunk = 1
             self.heard.append(command)
             if self.server.answers is not None:
@@ -64,6 +67,8 @@ class Scripted:
         self.greeted: list[list[bytes]] = []
         self.refuses: dict[bytes, bytes] = {}
         self.mute = False
+        self.role = b""
+        """The answer to every ROLE, which then is not noted down."""
         self.answers: Callable[[list[bytes]], bytes] | None = None
         self._news = asyncio.Event()
 

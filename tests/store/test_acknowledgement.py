@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.store.scripted import Scripted, echo, scripted
+from tests.store.scripted import Scripted, echo, scripted, text
+from waitroom.store.acknowledgement import CAUTION_SECONDS, Acknowledgement
 from waitroom.store.client import OneServer
 from waitroom.store.scripts import Script
 from waitroom.store.server import Server
@@ -49,6 +50,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     path = tmp_path / "server.sock"
     async with scripted(path) as (server, _):
         client = OneServer(Server(path=str(path)), deadline_seconds=5, replicas=1)
+        server.role = b"*3\r\n" + text("master") + b":0\r\n*1\r\n*3\r\n" + text("b") + text("1") + text("0")
         server.answers = echo
         assert await client.command("ECHO", "hello") == b"hello"
         server.answers = None
@@ -168,3 +170,76 @@ async def test_any_other_error_keeps_the_connection(stage: Stage) -> None:
     stage.server.answers = lambda command: b":1\r\n"
     assert await stage.run("b") == 1
     assert len(stage.server.connections) == 1
+
+
+def test_every_replica_that_there_was_must_acknowledge() -> None:
+    acknowledgement = Acknowledgement(1)
+    acknowledgement.connected("a:1")
+    assert acknowledgement.heard(1, 1, 0.0)
+    acknowledgement.there_are(2)
+    assert acknowledgement.required == 2
+    assert acknowledgement.heard(1, 1, 0.1), "what was asked before is judged by what was known then"
+    assert not acknowledgement.heard(1, 2, 10.0)
+
+
+def test_when_a_replica_leaves_the_others_are_enough_after_a_while() -> None:
+    acknowledgement = Acknowledgement(1)
+    acknowledgement.there_are(2)
+    assert not acknowledgement.heard(1, 2, 100.0)
+    assert not acknowledgement.heard(1, 2, 100.0 + CAUTION_SECONDS - 0.1)
+    assert acknowledgement.heard(1, 2, 100.0 + CAUTION_SECONDS)
+    assert acknowledgement.required == 1
+
+
+def test_a_replica_that_stays_and_is_silent_is_not_waited_for_again_until_it_speaks() -> None:
+    acknowledgement = Acknowledgement(1)
+    acknowledgement.there_are(2)
+    acknowledgement.heard(1, 2, 0.0)
+    assert acknowledgement.heard(1, 2, CAUTION_SECONDS)
+    acknowledgement.there_are(2)
+    assert acknowledgement.required == 1
+    assert acknowledgement.heard(2, 1, 6.0)
+    assert acknowledgement.required == 2
+
+
+def test_a_replica_that_left_and_comes_back_must_acknowledge_again() -> None:
+    acknowledgement = Acknowledgement(1)
+    acknowledgement.there_are(2)
+    acknowledgement.heard(1, 2, 0.0)
+    acknowledgement.there_are(1)
+    assert acknowledgement.heard(1, 2, CAUTION_SECONDS)
+    acknowledgement.there_are(2)
+    assert acknowledgement.required == 2
+
+
+def test_never_fewer_than_asked_for_are_enough() -> None:
+    acknowledgement = Acknowledgement(2)
+    assert not acknowledgement.heard(1, 2, 0.0)
+    assert not acknowledgement.heard(1, 2, 1_000.0)
+    assert acknowledgement.heard(2, 2, 1_001.0)
+
+
+def test_a_replica_that_comes_back_meanwhile_ends_the_caution() -> None:
+    acknowledgement = Acknowledgement(1)
+    acknowledgement.there_are(2)
+    assert not acknowledgement.heard(1, 2, 0.0)
+    assert acknowledgement.heard(2, 2, 1.0)
+    assert not acknowledgement.heard(1, 2, 6.0)
+
+
+def test_another_master_s_replicas_are_counted_anew_and_the_same_one_s_are_not() -> None:
+    acknowledgement = Acknowledgement(1)
+    acknowledgement.connected("a:1")
+    acknowledgement.there_are(3)
+    acknowledgement.connected("a:1")
+    assert acknowledgement.required == 3
+    acknowledgement.connected("b:1")
+    assert acknowledgement.required == 1
+
+
+def test_replicas_are_looked_for_once_a_second_and_at_once_on_another_master() -> None:
+    acknowledgement = Acknowledgement(1)
+    acknowledgement.connected("a:1")
+    assert [acknowledgement.look(now) for now in (50.0, 50.9, 51.0)] == [True, False, True]
+    acknowledgement.connected("b:1")
+    assert acknowledgement.look(51.1)

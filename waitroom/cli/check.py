@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -16,18 +17,21 @@ if TYPE_CHECKING:
 
     from ..domain.room import Room
     from ..settings import Resolved, Settings
+    from ..store.inspection import Inspection
 
 
 @click.command("check")
 @config_argument
+@click.option("--online", is_flag=True, help="Ask the store too, whether it can hold a queue and keeps it.")
 @json_option
-def check_command(config: Path | None, *, as_json: bool) -> int:
+def check_command(config: Path | None, *, online: bool, as_json: bool) -> int:
     """Tell every mistake in a configuration, or what it means.
 
     Reads CONFIG (by default ./waitroom.toml) and the environment, as `serve` would.
 
     \b
     --json: {"ok", "config", "mistakes": [{"where", "what", "allowed"}], "rooms": [...]}
+            and with --online "store": {"servers": [...], "refusals": [...], "advice": [...]}
     """  # noqa: D301  # click reads \b as: keep these lines
     from ..configuration import FILE_NAME, found, load
     from ..errors import ConfigurationError
@@ -45,12 +49,46 @@ def check_command(config: Path | None, *, as_json: bool) -> int:
         else:
             tell_mistakes(error.mistakes)
         return Exit.USAGE
+    store = _look_at_store(resolved.settings) if online else None
+    fine = store is None or not store.refusals
     if as_json:
         rooms = [room.model_dump(mode="json") for room in resolved.settings.rooms]
-        print_json({"ok": True, "config": str(path), "mistakes": [], "rooms": rooms})
+        document = {"ok": fine, "config": str(path), "mistakes": [], "rooms": rooms}
+        print_json(document if store is None else document | {"store": asdict(store)})
     else:
         _summary(resolved)
-    return Exit.FINE
+        if store is not None:
+            _tell_store(store)
+    return Exit.FINE if fine else Exit.FAILED
+
+
+def _look_at_store(settings: Settings) -> Inspection:
+    """Ask the store; one that does not answer is refused too."""
+    from ..errors import StoreUnavailable
+    from ..store.inspection import Inspection, inspect_store
+
+    store = settings.store
+    if store.url == "embedded":
+        return Inspection(("the embedded one, which starts with Waitroom",), (), ())
+    try:
+        return asyncio.run(
+            inspect_store(store.url, deadline_ms=max(2_000, store.deadline_ms), replicas=store.replicas_acknowledge)
+        )
+    except StoreUnavailable as error:
+        return Inspection((), (f"it does not answer: {error.reason}",), ())
+
+
+def _tell_store(found: Inspection) -> None:
+    from .output import console
+
+    output = console()
+    output.print()
+    for server in found.servers:
+        output.print(f"The store is {server}.")
+    for advice in found.advice:
+        output.print(f"The store: {advice}.")
+    for refusal in found.refusals:
+        click.echo(f"waitroom: the store cannot be used: {refusal}", err=True)
 
 
 def _check_templates(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .acknowledgement import Acknowledgement
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Client(Protocol):
 class OneServer:
     """`Client` of one server. It connects when it is first asked, and again after a connection was lost or stalled.
 
-    `replicas` is how many must acknowledge what a script wrote; `connecting` is told of each new connection.
+    `replicas` is how many must acknowledge what a script wrote at least; `connecting` is told of each new connection.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class OneServer:
     ) -> None:
         self._server = server
         self._deadline_seconds = deadline_seconds
-        self._replicas = replicas
+        self._acknowledgement = Acknowledgement(replicas) if replicas else None
         self._connecting = connecting
         self._wire: Wire | None = None
         self._wires: set[Wire] = set()
@@ -89,7 +90,7 @@ class OneServer:
     def ready(self) -> Wire:
         """Return a wire that takes calls: the one there is, or a new one."""
         if self._wire is None or not self._wire.usable:
-            self._wire = Wire(self._server, self._deadline_seconds, self._wires.discard, replicas=self._replicas)
+            self._wire = Wire(self._server, self._deadline_seconds, self._wires.discard, self._acknowledgement)
             self._wires.add(self._wire)
             if self._connecting is not None:
                 self._connecting()

@@ -44,8 +44,12 @@ class Sentinels:
         self._last: Server | None = None
 
     def __str__(self) -> str:
-        where = f" at {self._last.host}:{self._last.port}" if self._last else ""
+        where = f" at {self.address}" if self._last else ""
         return f"the store{where}, master '{self._name}' of {len(self._sentinels)} sentinels"
+
+    @property
+    def address(self) -> str:
+        return self._last.address if self._last else ""
 
     @property
     def greeting(self) -> Greeting:

@@ -22,6 +22,11 @@ class Destination(Protocol):
     """What a wire leads to: one server, or whichever server has a role just now. Its text is for errors."""
 
     @property
+    def address(self) -> str:
+        """The server that the connection now open leads to."""
+        ...
+
+    @property
     def greeting(self) -> Greeting:
         """The commands that open a connection; each must be answered without an error before any other is sent."""
         ...
@@ -48,7 +53,11 @@ class Server:
     password: str = field(default="", repr=False)
 
     def __str__(self) -> str:
-        return f"the store at {self.path or f'{self.host}:{self.port}'}"
+        return f"the store at {self.address}"
+
+    @property
+    def address(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
 
     @property
     def greeting(self) -> Greeting:

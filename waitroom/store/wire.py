@@ -14,8 +14,8 @@ said it does not know. Calls need no limit here: whoever calls waits for the ans
 A server that says it is not in charge (a replica, one that loads, one cut off from its replicas) ends the wire, so that
 the next call finds who is.
 
-With `replicas`, a script is answered only when so many replicas have what it wrote. One WAIT follows what left in one
-write, and what is asked meanwhile leaves together when that one is answered: the more there is to do, the fewer
+With an `Acknowledgement`, a script is answered only when replicas have what it wrote. One WAIT follows what left in
+one write, and what is asked meanwhile leaves together when that one is answered: the more there is to do, the fewer
 there are. Too few replicas in time is a failure of those scripts, `Unacknowledged`, and the end of the wire, because a
 server whose replicas left may not be in charge any more. They ran; repeating them is for their caller to decide.
 """
@@ -35,6 +35,7 @@ from .deadline import Alarm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .acknowledgement import Acknowledgement
     from .server import Destination
 
 Word = str | bytes | int
@@ -86,15 +87,19 @@ class Call:
 class Wire(asyncio.Protocol):
     """One connection to `server`; it connects by itself. `ended` is told once, when it takes no part any more.
 
-    `replicas` is how many must have what a script wrote before it is answered.
+    `acknowledgement` says how many replicas must have what a script wrote before it is answered; without, none.
     """
 
     def __init__(
-        self, server: Destination, deadline_seconds: float, ended: Callable[[Wire], None], *, replicas: int = 0
+        self,
+        server: Destination,
+        deadline_seconds: float,
+        ended: Callable[[Wire], None],
+        acknowledgement: Acknowledgement | None = None,
     ) -> None:
         self._server = server
         self._deadline_seconds = deadline_seconds
-        self._replicas = replicas
+        self._acknowledgement = acknowledgement
         self._tell_ended = ended
         self._loop = asyncio.get_running_loop()
         self._reader = Reader(replyError=ServerError, notEnoughData=_NOTHING)
@@ -148,6 +153,8 @@ class Wire(asyncio.Protocol):
                 self._end(why)
                 return
             self._greeted = True
+            if self._acknowledgement is not None:
+                self._acknowledgement.connected(self._server.address)
             self._flush()
 
     def _greet(self, words: tuple[Word, ...]) -> asyncio.Future[Any]:
@@ -171,18 +178,32 @@ class Wire(asyncio.Protocol):
         calls = [call for call in self._unsent if not call.answer.done()]
         self._unsent.clear()
         if calls and self._transport is not None:
-            if self._replicas and any(call.writes for call in calls):
-                calls.append(self._acknowledgement())
+            if self._acknowledgement is not None and any(call.writes for call in calls):
+                if self._acknowledgement.look(self._loop.time()):
+                    calls.insert(0, self._look_for_replicas(self._acknowledgement))
+                calls.append(self._wait_for(self._acknowledgement.required))
             self._asked.extend(calls)
             self._transport.write(b"".join([call.packed for call in calls]))
 
-    def _acknowledgement(self) -> Call:
+    def _wait_for(self, replicas: int) -> Call:
         """Return the WAIT that holds back what is answered before it. Nobody waits for its own answer."""
         answer = self._loop.create_future()
         answer.cancel()
         longest_ms = max(1, int(self._deadline_seconds * ACKNOWLEDGE_SHARE * 1000))
-        self._acknowledging = Call(("WAIT", self._replicas, longest_ms), answer, 0.0, writes=False)
+        self._acknowledging = Call(("WAIT", replicas, longest_ms), answer, 0.0, writes=False)
         return self._acknowledging
+
+    def _look_for_replicas(self, acknowledgement: Acknowledgement) -> Call:
+        """Return a ROLE, whose answer tells how many replicas there are."""
+
+        def told(answer: asyncio.Future[Any]) -> None:
+            role = None if answer.cancelled() or answer.exception() else answer.result()
+            if isinstance(role, list) and role[0] == b"master":
+                acknowledgement.there_are(len(role[2]))
+
+        answer = self._loop.create_future()
+        answer.add_done_callback(told)
+        return Call(("ROLE",), answer, self._loop.time() + self._deadline_seconds, source=None, writes=False)
 
     # Hearing.
 
@@ -232,10 +253,13 @@ class Wire(asyncio.Protocol):
 
     def _acknowledged(self, replicas: Any) -> None:
         """Give out the answers held back, or fail them all."""
+        assert self._acknowledgement is not None
+        assert self._acknowledging is not None
+        wanted = int(self._acknowledging.words[1])
         self._acknowledging = None
         held, self._held = self._held, []
-        enough = isinstance(replicas, int) and replicas >= self._replicas
-        why = "" if enough else f"{replicas} of {self._replicas} replicas acknowledged it in time"
+        enough = isinstance(replicas, int) and self._acknowledgement.heard(replicas, wanted, self._loop.time())
+        why = "" if enough else f"{replicas} of {wanted} replicas acknowledged it in time"
         for call, reply in held:
             if call.answer.done():
                 continue

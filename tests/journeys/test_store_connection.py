@@ -1,0 +1,144 @@
+"""What becomes of calls while a real server is frozen, full, a replica, or lets nobody stay; and `serve` on a store it cannot use."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.journeys.stage import write_config
+from tests.store.conftest import least_privilege
+from tests.store.farm import ENCODED, Farm, Node, farm
+from waitroom.domain.room import Room
+from waitroom.domain.visit import Answer
+from waitroom.errors import StoreUnavailable
+from waitroom.store.base import Purpose
+from waitroom.store.connect import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from waitroom.store.redis import RedisStore
+
+pytestmark = [pytest.mark.anyio, pytest.mark.journey]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    with farm(tmp_path_factory.mktemp("farm")) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def node(servers: Farm) -> Node:
+    return servers.server()
+
+
+@pytest.fixture
+async def store(node: Node) -> AsyncIterator[RedisStore]:
+    node.ask("FLUSHALL")
+    store = open_store(f"redis://127.0.0.1:{node.port}", [Room(name="sale", rate=0)])
+    await store.beat("sale")
+    yield store
+    await store.aclose()
+
+
+async def join(store: RedisStore, number: int) -> Any:
+    return await store.enter("sale", f"v{number:015}", claims=None, purpose=Purpose.JOIN)
+
+
+async def joined_again(store: RedisStore, number: int) -> Any:
+    """Ask until the store answers, as a page does."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await join(store, number)
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+
+
+def joins(node: Node) -> list[str]:
+    """Who joined, in order, as the store wrote it down."""
+    entries = node.ask("XRANGE", "waitroom:{sale}:journal", "-", "+")
+    facts = [dict(zip(pairs[::2], pairs[1::2], strict=True)) for _, pairs in entries]
+    return [fact[b"visitor"].decode() for fact in facts if fact[b"kind"] == b"joined"]
+
+
+async def test_a_frozen_store_holds_nobody_for_long_and_runs_nothing_twice(store: RedisStore, node: Node) -> None:
+    clock = asyncio.get_running_loop().time
+    node.signal(signal.SIGSTOP)
+    began, slowest, refused = clock(), 0.0, 0
+    try:
+        while clock() - began < 2.0:
+            asked = clock()
+            with pytest.raises(StoreUnavailable):
+                await join(store, refused)
+            slowest, refused = max(slowest, clock() - asked), refused + 1
+            await asyncio.sleep(0.02)
+    finally:
+        node.signal(signal.SIGCONT)
+    assert slowest < 1.0
+    assert not store.available
+    visit = await joined_again(store, 999)
+    assert visit.answer is Answer.WAITING
+    for number in range(refused):
+        await join(store, number)
+    assert len(joins(node)) == len(set(joins(node))) == refused + 1
+
+
+async def test_a_full_store_refuses_newcomers_only_until_it_has_room(store: RedisStore, node: Node) -> None:
+    first = await join(store, 1)
+    node.ask("CONFIG", "SET", "maxmemory", "1")
+    try:
+        with pytest.raises(StoreUnavailable, match="OOM command not allowed"):
+            await join(store, 2)
+    finally:
+        node.ask("CONFIG", "SET", "maxmemory", "0")
+    assert (await joined_again(store, 2)).position == 2
+    assert (await join(store, 1)).score_us == first.score_us
+
+
+async def test_a_master_that_became_a_replica_is_left_and_found_again(store: RedisStore, node: Node) -> None:
+    first = await join(store, 1)
+    node.ask("REPLICAOF", "127.0.0.1", "1")
+    try:
+        with pytest.raises(StoreUnavailable, match="READONLY"):
+            await join(store, 2)
+    finally:
+        node.ask("REPLICAOF", "NO", "ONE")
+    assert (await joined_again(store, 2)).position == 2
+    assert (await join(store, 1)).score_us == first.score_us
+
+
+async def test_killed_connections_and_flushed_scripts_cost_no_place(store: RedisStore, node: Node) -> None:
+    for number in range(300):
+        if number % 10 == 0:
+            await asyncio.to_thread(node.ask, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        if number % 15 == 0:
+            await asyncio.to_thread(node.ask, "SCRIPT", "FLUSH")
+        await joined_again(store, number)
+    assert joins(node) == [f"v{number:015}" for number in range(300)]
+
+
+def test_serve_ends_at_once_on_a_store_that_it_cannot_use_and_says_why(tmp_path: Path, node: Node) -> None:
+    node.ask("ACL", "SETUSER", "short", *least_privilege().split(), "-zadd")
+    url = f"redis://short:{ENCODED}@127.0.0.1:{node.port}"
+    config = write_config(tmp_path, backend="http://127.0.0.1:9", store=url, rate=60)
+    ended = subprocess.run(
+        [sys.executable, "-m", "waitroom", "serve", str(config), "--data", str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=os.environ | {"WAITROOM_LOG__FORMAT": "json"},
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert '"reason": "the store cannot be used: its user may not run: ZADD"' in ended.stderr
+    assert '"event": "store_advice"' not in ended.stderr
+    assert ENCODED not in ended.stderr
