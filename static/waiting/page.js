@@ -42,8 +42,7 @@
   let me = data.now;
   let offset = me.now_ms - Date.now();        // store's clock less ours
   let heardAt = Date.now(), numbersAt = heardAt, interval = me.poll_after_seconds;
-  // Ask `me` next, not queue.json: also where cookies may be refused, as long as the browser has not brought one.
-  let own = me.state !== "waiting" || !!data.token_url && (window.top !== window || !navigator.cookieEnabled);
+  let own = me.state !== "waiting";           // ask `me` next, not queue.json
   let confirmed = false;                      // `me` has known our place, so it is kept
   let epoch, apart = me.view === "reconnecting";
   let failures = 0, blocked = false, asking = false, askedAt = heardAt, joining = false, going = 0, leaving = false;
@@ -236,10 +235,10 @@
     const left = me.claim_seconds_left || 9;
     if (me.view === "called" && watched()) goIn(data.claimed ? Math.max(3, interval) * (1 + Math.random()) : Math.min(3, left / 3));
     else if (me.state === "active" || me.state === "off") goIn(0.5);
-    else if (me.view === "missed" && watched() && document.hasFocus()) setTimeout(join, 3000);
+    else if (me.state === "missed" && watched() && document.hasFocus()) setTimeout(join, 3000);
   };
   const join = async () => {
-    if (me.view !== "missed" || joining) return;
+    if (me.state !== "missed" || joining) return;
     joining = true;
     show();
     await ask(true);
@@ -278,7 +277,7 @@
     apart = me.view === "reconnecting";
     offset = me.now_ms - Date.now();
     heardAt = Date.now();
-    own = !["waiting", "reconnecting"].includes(me.state) || me.view === "cookies_off" || hearMe.near >= me.position && me.position > 0;
+    own = !["waiting", "reconnecting"].includes(me.state) || hearMe.near >= me.position && me.position > 0;
     if (me.messages) tell(me.messages);
     if (me.state === "new") goIn(0.5);
     act();
@@ -309,9 +308,7 @@
       return Math.random() * room.spread_seconds;
     }
     if (me.score_us <= room.frontier_us) { own = true; return 0; }
-    // A document made before we joined knows nothing of our place.
-    if (me.score_us > room.made_ms * 1000) return jittered(rowOf(room.polls, me.position || Infinity)[1]);
-    const position = positionOf(room.sketch, me.score_us), row = room.waits.find((row) => position <= row[0]);
+    const position = positionOf(room.sketch, me.score_us), row = rowOf(room.waits, position);
     me = {...me, view: room.view, reason: room.reason, position, behind: room.waiting - position, opens_ms: room.opens_ms,
       admitted_last_minute: room.admitted_last_minute,
       wait: row ? {low_minutes: row[1], high_minutes: row[2]} : room.view === "paused" ? me.wait : null};
@@ -376,7 +373,7 @@
   for (const input of ["focus", "pointerdown", "keydown"]) addEventListener(input, () => join());
   $("go")?.addEventListener("click", (event) => {
     event.preventDefault();
-    if (me.view === "missed") join(); else go();
+    if (me.state === "missed") join(); else go();
   });
 
   // -- sound and screen, for those who ask ------------------------------------------------------------------

@@ -48,6 +48,7 @@ COMMAND_OF = {
     "undo": "undo",
     "audit": "audit",
     "export": "export",
+    "report": "report",
     "accounts": "account list",
     "add-account": "account add",
     "invite": "account link",
@@ -76,7 +77,7 @@ def test_every_command_is_there_and_can_go_straight_to_the_store(words: str) -> 
     assert words.split(maxsplit=1)[0] in COMMANDS
     options = {option for parameter in command.params for option in parameter.opts}
     assert {"--store", "--data", "--token", "--admin-url"} <= options
-    assert "--json" in options or words == "export"
+    assert "--json" in options or words in {"export", "report"}
 
 
 @pytest.fixture

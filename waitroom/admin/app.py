@@ -13,6 +13,8 @@ from waitroom.errors import WaitroomError
 
 from .access import Guard
 from .api import api_routes, problem, told
+from .console.live import Live
+from .console.routes import Console
 from .pages.assets import Assets
 from .pages.entrance import Entrance
 from .pages.people import People
@@ -50,10 +52,12 @@ def make_app(
         return access.secure(request.url.scheme)
 
     entrance = Entrance(pages, access.accounts, metrics, log, seconds=lambda: access.session_seconds, secure=secure)
+    live = Live(verbs)
     routes: list[Route] = [
         *api_routes(verbs, metrics, new_identity),
         assets.route(),
         *entrance.routes(),
+        *Console(pages, verbs, live).routes(),
         *People(pages, access.accounts, access.api_tokens, access.now_ms, secure=secure).routes(),
     ]
 

@@ -31,6 +31,7 @@ PLACES: Final[dict[str, tuple[str, str]]] = {
     "front": ("POST", "/rooms/{room}/visitors/{code}/front"),
     "journal": ("GET", "/rooms/{room}/journal"),
     "history": ("GET", "/rooms/{room}/history"),
+    "report": ("GET", "/rooms/{room}/report"),
     "forecast": ("POST", "/rooms/{room}/forecast"),
     "undo": ("POST", "/rooms/{room}/undo"),
     "audit": ("GET", "/audit"),

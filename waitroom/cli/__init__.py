@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "journal": "records",
     "history": "records",
     "export": "records",
+    "report": "records",
     "account": "access",
     "token": "access",
     "preview": "preview",

@@ -1,4 +1,4 @@
-"""`waitroom audit`, `journal`, `history` and `export`: what was done, what happened."""
+"""`waitroom audit`, `journal`, `history`, `export` and `report`: what was done, what happened."""
 
 from __future__ import annotations
 
@@ -112,3 +112,19 @@ def export_command(what: str, room: str | None, form: str, connect: Connect) -> 
     waitroom export history shop --format jsonl
     """  # noqa: D301  # click reads \b as: keep these lines
     click.echo(connect().export(what=what, room=room, format=form), nl=False)
+
+
+@click.command("report")
+@click.argument("room")
+@click.option("--hours", type=click.IntRange(1, 48), default=24, show_default=True, help="How far back.")
+@admin_options
+def report_command(room: str, hours: int, connect: Connect) -> None:
+    """Write the report of a room to standard output: one HTML file with its charts inside.
+
+    \b
+    waitroom report shop --hours 6 > report.html
+    """  # noqa: D301  # click reads \b as: keep these lines
+    import time
+
+    since_ms = int(time.time() * 1000) - hours * 3_600_000
+    click.echo(connect().report(room, since_ms=since_ms), nl=False)

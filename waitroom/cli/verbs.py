@@ -79,6 +79,11 @@ class AdminAPI:
         method, path, body = _placed("export", "", None, arguments)
         return self._fetch(method, path, body, {}, arguments.get("room") or "").decode()
 
+    def report(self, room: str, **arguments: Any) -> str:
+        """Return the report of a room as the text of a file."""
+        method, path, body = _placed("report", room, None, arguments)
+        return self._fetch(method, path, body, {}, room).decode()
+
     def _call(
         self, method: str, path: str, body: Any = None, *, room: str = "", headers: dict[str, str] | None = None
     ) -> dict[str, Any]:

@@ -47,8 +47,8 @@ class House:
         self.access = Access(RedisAccessRecords(self.store), self.clock, Passwords(memory_kib=64, time_cost=1))
         self.access.take(AdminSettings(token=SecretStr(TOKEN), **settings), ["k" * 32])
         self.accounts = self.access.accounts
-        verbs = Verbs(self.store, lambda: ["drop"], self.access, self.metrics, log)
-        self.app = make_app(verbs, self.access, self.metrics, log, host="127.0.0.1")
+        self.verbs = Verbs(self.store, lambda: ["drop"], self.access, self.metrics, log)
+        self.app = make_app(self.verbs, self.access, self.metrics, log, host="127.0.0.1")
 
     def browser(self, peer: str = "127.0.0.1", **headers: str) -> httpx2.AsyncClient:
         """Return a browser of its own: it keeps cookies, follows nothing, and says where its requests begin."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from waitroom.admin.access import Guard
+from waitroom.admin.console.deeds import FORMS
 from waitroom.admin.places import BASE, PLACES
 from waitroom.admin.verbs import VERBS
 from waitroom.domain.access import Role
@@ -35,6 +36,19 @@ PAGES = {
     ("POST", "/people/remove"): Role.ADMIN,
     ("POST", "/people/tokens/add"): Role.ADMIN,
     ("POST", "/people/tokens/revoke"): Role.ADMIN,
+    ("GET", "/"): Role.VIEWER,
+    ("GET", "/live"): Role.VIEWER,
+    ("GET", "/live.json"): Role.VIEWER,
+    ("GET", "/audit"): Role.VIEWER,
+    ("GET", "/rooms/{room}"): Role.VIEWER,
+    ("GET", "/rooms/{room}/visitors"): Role.VIEWER,
+    ("GET", "/rooms/{room}/report"): Role.VIEWER,
+    ("POST", "/rooms/{room}/visitors/release"): Role.OPERATOR,
+    ("POST", "/rooms/{room}/visitors/front"): Role.OPERATOR,
+    ("POST", "/rooms/{room}/visitors/revoke"): Role.OPERATOR,
+    **{("POST", f"/rooms/{{room}}/do/{name}"): Role.OPERATOR for name in FORMS},
+    ("POST", "/rooms/{room}/do/reset"): Role.ADMIN,
+    ("POST", "/rooms/{room}/do/remove"): Role.ADMIN,
 }
 """The least role of each page."""
 API = {("GET", f"{BASE}/openapi.json"): Role.VIEWER} | {
@@ -74,6 +88,8 @@ async def test_each_route_is_for_its_role_and_those_above(house: House, role: Ro
         headers["authorization"] = f"Bearer {text}"
     client = house.browser(**headers)
     for (method, path), least in sorted(LEAST.items()):
+        if path == "/live" and role is not None:
+            continue  # it never ends; `/live.json` says the same and asks for the same role
         status = await ask(client, method, path)
         assert status < 500 or path == "/readyz", (method, path, status)
         if path == "/readyz" or least is None:

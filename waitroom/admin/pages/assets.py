@@ -14,7 +14,12 @@ from waitroom.static_files import static_path
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-FILES: Final[dict[str, str]] = {"console.css": "text/css; charset=utf-8"}
+FILES: Final[dict[str, str]] = {
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "vendor/uplot/uPlot.iife.min.js": "text/javascript; charset=utf-8",
+    "vendor/uplot/uPlot.min.css": "text/css; charset=utf-8",
+}
 """File of static/console/ → its media type."""
 
 

@@ -16,13 +16,15 @@ _FIELDS: Final = 200
 
 async def form(request: Request) -> dict[str, str]:
     """Return the fields of a form, the last of each name; raises `Refused` for what is no form or too large."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise Refused("send the form as application/x-www-form-urlencoded", status=415)
     raw = b""
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > LIMIT_BYTES:
             raise Refused(f"the form is larger than {LIMIT_BYTES} bytes", status=413)
+    if not raw:
+        return {}
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise Refused("send the form as application/x-www-form-urlencoded", status=415)
     try:
         return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS, errors="strict"))
     except ValueError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.access import Role
 
-from . import changes, export, forecast, people, presets, records, rooms, visitors
+from . import changes, export, forecast, people, presets, records, report, rooms, visitors
 from .changes import Changes, Nothing, Ramping, Saying, Undoing
 from .export import Exporting
 from .forecast import Forecasting
@@ -94,6 +94,8 @@ _ROWS: Final = (
          records.history, HistoryRange, Role.VIEWER, changes=False),
     Verb("forecast", "Say how many people a verb would touch, and what it would do to the wait.", forecast.forecast,
          Forecasting, Role.VIEWER, changes=False),
+    Verb("report", "Hand out the report of a room over a time: one HTML file with its charts inside.", report.report,
+         HistoryRange, Role.VIEWER, changes=False),
     Verb("undo", "Take back the last change of a room, or the one that made a version.", changes.undo, Undoing,
          Role.OPERATOR, reversible=True),
     Verb("audit", "Read the log of changes, newest first.", records.audit, AuditPage, Role.VIEWER, of_room=False,

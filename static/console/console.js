@@ -1,0 +1,188 @@
+// What moves on the console: figures each second, charts, forecasts, keys. Every form works without it.
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const number = new Intl.NumberFormat("en");
+const STALE_MS = 5000, KEPT = {"15m": 900, "1h": 360, "4h": 1440, "48h": 2880};
+
+const say = (name, value) => {
+  if (value === null || value === undefined) return name === "rate" || name === "capacity" ? "no limit" : "\u2014";
+  if (name === "shop_error_share") return (value * 100).toFixed(1) + "%";
+  if (name === "store") return value ? "answers" : "away";
+  return typeof value === "number" ? number.format(value) : String(value);
+};
+
+// Figures.
+const put = (root, now) => {
+  for (const element of $$("[data-figure]", root)) {
+    const name = element.dataset.figure, text = say(name, now[name]);
+    if (element.textContent !== text) element.textContent = text;
+    if (name === "queueing") element.dataset.mode = now.mode;
+    if (name === "shop_error_share") element.classList.toggle("bad", now[name] > 0.05);
+    if (name === "shop_p95_ms") element.classList.toggle("bad", now[name] > 2000);
+    if (name === "store") element.classList.toggle("bad", !now[name]);
+  }
+};
+let heard = 0, skew = 0;
+const age = $("#age");
+const old = () => {
+  const since = heard ? Date.now() - heard : Infinity;
+  const stale = since > STALE_MS;
+  document.body.classList.toggle("stale", heard > 0 && stale);
+  if (age && heard) age.textContent = stale ? `These figures are ${Math.round(since / 1000)} s old; asking again.` : "live";
+};
+const room = $("#room");
+const take = (document_) => {
+  heard = Date.now();
+  skew = document_.now_ms - heard;
+  for (const now of document_.rooms) {
+    for (const root of $$(`[data-room="${CSS.escape(now.name)}"]`)) put(root, now);
+    if (room && room.dataset.room === now.name) {
+      if (now.point) extend(now.point);
+      const behind = $("#behind");
+      if (String(now.version) !== room.dataset.version) {
+        behind.hidden = false;
+        behind.textContent = "Somebody changed this room. ";
+        const link = document.createElement("a");
+        link.href = location.pathname;
+        link.textContent = "Look at what is in force now";
+        behind.append(link);
+        marksOf();
+      }
+    }
+  }
+  old();
+};
+
+// A session that is over loses nothing typed: the log-in opens beside, and this page goes on by itself.
+const over = () => {
+  document.body.classList.add("stale");
+  const link = document.createElement("a");
+  Object.assign(link, {href: "/login?next=/account", target: "_blank", rel: "noopener", textContent: "Log in (in a new tab)"});
+  age.replaceChildren("Your session is over. ", link, " What you typed here is kept.");
+  heard = 0;
+};
+
+// The stream; where it does not come through, asked for.
+let polling = 0;
+const poll = async () => {
+  try {
+    const answer = await fetch("/live.json", {cache: "no-store"});
+    if (answer.redirected) return over();
+    if (!answer.ok) throw new Error(answer.status);
+    take(await answer.json());
+  } catch { old(); }
+};
+const listen = () => {
+  const source = new EventSource("/live");
+  source.onmessage = (event) => { clearInterval(polling); polling = 0; take(JSON.parse(event.data)); };
+  source.onerror = () => {
+    if (!polling) polling = setInterval(poll, 3000);
+    if (source.readyState === 2) { source.close(); setTimeout(listen, 5000); }
+  };
+};
+if ($("[data-room]")) listen();
+setInterval(old, 1000);
+
+// Times in the reader's own zone.
+for (const time of $$("time[data-ms]")) {
+  const at = new Date(Number(time.dataset.ms));
+  time.dateTime = at.toISOString();
+  time.title = at.toLocaleString();
+}
+
+// Charts on one time axis; what operators did is marked on each.
+const charts = [];
+let marks = [];
+const past = $("#past") && JSON.parse($("#past").textContent);
+const colour = (kind) => getComputedStyle(document.documentElement).getPropertyValue({a: "--hue", b: "--good", limit: "--warn", bad: "--bad"}[kind]).trim();
+const drawMarks = (plot) => {
+  const {ctx, bbox} = plot;
+  ctx.save();
+  ctx.strokeStyle = colour("limit");
+  ctx.setLineDash([4, 4]);
+  for (const [at] of marks) {
+    const x = plot.valToPos(at / 1000, "x", true);
+    if (x >= bbox.left && x <= bbox.left + bbox.width) {
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+    }
+  }
+  ctx.restore();
+};
+const rows = (lines, points) => [points.map((p) => p.at_ms / 1000),
+  ...lines.map((line) => points.map((p) => p[line.figure] === null ? null : p[line.figure] * line.scale))];
+const hours = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+const draw = () => {
+  const soft = colour("limit") && getComputedStyle(document.documentElement).getPropertyValue("--soft").trim();
+  const grid = getComputedStyle(document.documentElement).getPropertyValue("--line").trim();
+  for (const figure of $$(".chart")) {
+    const lines = JSON.parse(figure.dataset.lines), box = $(".drawing", figure);
+    const axis = {stroke: soft, grid: {stroke: grid, width: 1}, ticks: {stroke: grid}};
+    const plot = new uPlot({
+      width: box.clientWidth, height: 200, cursor: {sync: {key: "room"}}, legend: {live: true},
+      scales: {y: {range: (_, low, high) => [0, Math.max(1, high * 1.05)]}},
+      axes: [{...axis, values: (_, at) => at.map((one) => hours.format(one * 1000))}, {...axis, size: 60}],
+      series: [{value: (_, at) => at === null ? "\u2014" : hours.format(at * 1000)}, ...lines.map((line) => ({label: line.label, stroke: colour(line.kind), width: 2, points: {show: false},
+        dash: line.kind === "limit" ? [6, 4] : undefined, value: (_, v) => v === null ? "\u2014" : number.format(Math.round(v * 10) / 10)}))],
+      hooks: {draw: [drawMarks]},
+    }, rows(lines, past.points), box);
+    for (const picture of $$("svg,p", box)) picture.remove();
+    charts.push({plot, lines, box});
+  }
+};
+const extend = (point) => {
+  if (!past || past.span !== "15m" || (past.points.length && point.at_ms <= past.points.at(-1).at_ms)) return;
+  past.points.push(point);
+  if (past.points.length > KEPT["15m"]) past.points.shift();
+  for (const {plot, lines} of charts) plot.setData(rows(lines, past.points));
+};
+let askedFor = "";
+const marksOf = async () => {
+  if (askedFor === String(heard)) return;
+  askedFor = String(heard);
+  const answer = await fetch(`/api/v1/audit?room=${encodeURIComponent(room.dataset.room)}&limit=50`);
+  if (!answer.ok) return;
+  marks = (await answer.json()).changes.map((line) => [line.at_ms, line.action]);
+  for (const {plot} of charts) plot.redraw();
+};
+if (past && window.uPlot) {
+  marks = past.marks;
+  draw();
+  addEventListener("resize", () => { for (const {plot, box} of charts) plot.setSize({width: box.clientWidth, height: 200}); });
+}
+
+// Before a limit is applied: what it does to the wait of those who wait.
+const minutes = (range) => !range ? "an unknown time" : range[1] === null ? `more than ${range[0]} min` : `${range[0]}\u2013${range[1]} min`;
+for (const form of $$("form[data-forecast]")) {
+  const name = form.dataset.forecast, input = form.elements[name], words = $(".forecast", form);
+  let timer = 0;
+  const forecast = async () => {
+    const text = input.value.trim().toLowerCase(), value = text === "none" ? null : Number(text);
+    if (text === "" || Number.isNaN(value)) { words.textContent = ""; return; }
+    const answer = await fetch(`/api/v1/rooms/${encodeURIComponent(room.dataset.room)}/forecast`, {
+      method: "POST", headers: {"content-type": "application/json"},
+      body: JSON.stringify({verb: "change", arguments: {changes: {[name]: value}}}),
+    });
+    if (!answer.ok) { words.textContent = ""; return; }
+    const said = await answer.json();
+    words.textContent = `At ${text}, who is last of ${number.format(said.people)} waits ${minutes(said.wait_then)} (now ${minutes(said.wait_now)}).`;
+  };
+  input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(forecast, 250); });
+  const steps = $(".steps", form);
+  if (steps) {
+    steps.hidden = false;
+    for (const button of $$("button", steps)) button.addEventListener("click", () => {
+      const from = Number(input.value.replace(/,/g, ""));
+      if (Number.isFinite(from)) { input.value = Math.max(0, Math.round(from * (1 + Number(button.dataset.step) / 100))); forecast(); }
+    });
+  }
+}
+
+// Keys, when nothing is being typed.
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+  const form = {p: "pause", r: "resume"}[event.key.toLowerCase()];
+  if (form && document.getElementById(form)) { event.preventDefault(); document.getElementById(form).requestSubmit(); }
+});

@@ -1,0 +1,123 @@
+"""What the console decides and draws without asking anybody."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+
+from waitroom.admin.console.deeds import FORMS, deed
+from waitroom.admin.console.figures import figures, wait_words
+from waitroom.admin.console.friction import question
+from waitroom.admin.report.document import document, incidents, totals
+from waitroom.admin.report.lines import told
+from waitroom.admin.report.moments import ago
+from waitroom.admin.report.svg import CHARTS, draw
+from waitroom.admin.verbs import VERBS, Mistaken, RoomState
+from waitroom.domain.room import Room
+
+
+def state(**changes: Any) -> RoomState:
+    room = Room(name="drop", rate=100, capacity=50).changed(changes)
+    return RoomState("drop", 3, room, {}, None, store_available=True)
+
+
+def point(at_s: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "at_ms": at_s * 1000, "arrivals_per_minute": 60.0, "admitted_per_minute": 30.0, "missed_per_minute": 0.0,
+        "left_per_minute": 0.0, "rate": 100, "capacity": 50, "waiting": at_s, "called": 1, "active": 20,
+        "requests_per_second": 5.0, "shop_p50_ms": 10.0, "shop_p95_ms": 40.0, "shop_error_share": 0.0,
+        "waited_seconds": None, "shown_low_seconds": None, "shown_high_seconds": None, "estimates_held_share": 1.0,
+    } | changes  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "asks"),
+    [
+        ("pause", {}, None),
+        ("resume", {}, None),
+        ("undo", {}, None),
+        ("change", {"changes": {"rate": 10}}, None),
+        ("change", {"changes": {"rate": 200}}, None),
+        ("change", {"changes": {"rate": 201}}, "2.0 times the rate, for 1,234 visitors"),
+        ("change", {"changes": {"rate": None}}, "No rate at all"),
+        ("change", {"changes": {"capacity": 500}}, "10.0 times the capacity"),
+        ("admit", {"count": 49}, None),
+        ("admit", {"count": 50}, "calls 1,234 visitors at once"),
+        ("close", {}, "sends 1,234 visitors away"),
+    ],
+)
+def test_what_calms_asks_nothing_and_what_touches_many_says_how_many(
+    verb: str, given: dict[str, Any], asks: str | None
+) -> None:
+    asked = question(verb, given, state(), 1234)
+    if asks is None:
+        assert asked is None
+    else:
+        assert asked is not None
+        assert asks in asked.words
+        assert not asked.typed
+
+
+@pytest.mark.parametrize(("verb", "given"), [("reset", {}), ("remove", {}), ("change", {"changes": {"mode": "off"}})])
+def test_what_cannot_be_taken_back_asks_for_the_rooms_name(verb: str, given: dict[str, Any]) -> None:
+    asked = question(verb, given, state(), 1)
+    assert asked is not None
+    assert asked.typed
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_means_a_verb_that_there_is(form: str) -> None:
+    fields = {"rate": "1,200", "capacity": "none", "to": "5", "minutes": "2.5", "count": "7", "preset": "calm",
+              "text.*": "hi", "text.he": " ", "language": "he", "in_language": "שלום", "of": "3"}  # fmt: skip
+    verb, given = deed(form, fields)
+    VERBS[verb].arguments.model_validate(given)
+
+
+def test_forms_are_read_as_people_write() -> None:
+    assert deed("rate", {"rate": " 1,200 "}) == ("change", {"changes": {"rate": 1200}})
+    assert deed("capacity", {"capacity": "None"}) == ("change", {"changes": {"capacity": None}})
+    said = {"text.*": "Back soon", "language": "he", "in_language": "מיד", "until": ""}
+    assert deed("message", said) == ("message", {"message": {"*": "Back soon", "he": "מיד"}, "until": None})
+    assert deed("message", {"text.*": " "}) == ("message", {"message": "", "until": None})
+    with pytest.raises(Mistaken, match="'many' is no number"):
+        deed("rate", {"rate": "many"})
+
+
+def test_figures_are_there_without_a_store() -> None:
+    shown = figures(state(), None, None, now_ms=0)
+    assert (shown["waiting"], shown["wait"], shown["queueing"]) == (None, "not known", "Nothing is known yet")
+    assert [wait_words((0, 1)), wait_words((5, 10)), wait_words((60, None))] == [
+        "less than a minute", "5 to 10 min", "more than 60 min",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.id)
+def test_charts_are_drawn_with_gaps_where_nothing_is_known_and_marks_where_something_was_done(chart: Any) -> None:
+    points = [point(at, shop_p95_ms=None if at == 5 else 40.0) for at in range(1, 1_500)]
+    svg = draw(chart, points, [(700_000, 'Dana <b> "60" → 90'), (9_000_000, "later")])
+    drawn = ET.fromstring(svg)  # our own text
+    titles = [title.text for title in drawn.iter("title")]
+    assert titles == ['Dana <b> "60" → 90']
+    assert len(svg) < 60_000
+    assert "nothing to draw" in draw(chart, points[:1])
+
+
+def test_the_report_needs_nothing_but_itself_and_tells_sums_incidents_and_deeds() -> None:
+    points = [point(60 * at) for at in range(1, 60)]
+    for bad in points[10:15]:
+        bad["shop_error_share"] = 0.2
+    line = {"at_ms": 600_000, "who": "<dana>", "action": "change", "steps": {"rate": [60, None]}, "reason": "sold out",
+            "people": 5}  # fmt: skip
+    html = document("drop", points, [line], [told(line)])
+    assert dict(totals(points))["Arrivals"] == f"{58 * 60:,}"
+    assert [words for _, _, words in incidents(points)] == ["the shop answered with errors"]
+    assert "&lt;dana&gt;: change: rate 60 → none (5 visitors) — sold out" in html
+    assert "http" not in html.replace("http-equiv", "")
+    assert "<script" not in html
+    assert "Nothing is known of this time" in document("drop", [], [], [])
+
+
+def test_spans_are_told_roughly() -> None:
+    assert [ago(4_000), ago(600_000), ago(20_000_000)] == ["4 s ago", "10 min ago", "5 h ago"]

@@ -1,0 +1,99 @@
+"""What the open consoles see move: made once a second however many look, sent as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import StreamingResponse
+
+from waitroom.domain.estimate import estimate, wait_range
+from waitroom.domain.history import chart
+from waitroom.errors import WaitroomError
+
+from .figures import figures
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from waitroom.admin.verbs import RoomState, Verbs
+
+PERIOD_SECONDS: Final = 1.0
+_RECENT_MS: Final = 4_000
+_RETRY: Final = b"retry: 1000\n\n"
+MOST_CONSOLES: Final = 200
+
+
+class Live:
+    """The figures of all rooms, and who looks."""
+
+    def __init__(self, verbs: Verbs) -> None:
+        self._verbs = verbs
+        self._looking = 0
+        self._made: asyncio.Future[bytes] | None = None
+        self._making: asyncio.Task[None] | None = None
+        self._number = 0
+
+    async def room(self, state: RoomState) -> dict[str, Any]:
+        """Return the figures of a room, and its newest point."""
+        store = self._verbs.store
+        now_ms = store.now_ms()
+        wait, point = None, None
+        with suppress(WaitroomError):
+            snapshot = await store.snapshot(state.name)
+            wait = wait_range(snapshot.census.waiting + 1, estimate(state.room, snapshot).waits)
+            _, samples = await store.history(state.name, since_ms=now_ms - _RECENT_MS, until_ms=now_ms)
+            point = next(iter(reversed(chart(samples))), None)
+        return figures(state, wait, point, now_ms=now_ms) | {"point": point}
+
+    async def document(self) -> dict[str, Any]:
+        """Return the figures of every room as they are now."""
+        rooms = [await self.room(state) for state in await self._verbs.rooms()]
+        return {"now_ms": self._verbs.store.now_ms(), "rooms": rooms}
+
+    async def stream(self, request: Request) -> StreamingResponse:
+        """Answer with events until the console closes."""
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
+        return StreamingResponse(self._events(), media_type="text/event-stream", headers=headers)
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        self._looking += 1
+        if self._making is None:
+            self._made = asyncio.get_running_loop().create_future()
+            self._making = asyncio.create_task(self._make())
+        try:
+            yield _RETRY
+            while self._made is not None:
+                yield await asyncio.shield(self._made)
+        finally:
+            self._looking -= 1
+
+    async def _make(self) -> None:
+        """Make an event each second while somebody looks."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        try:
+            while self._looking:
+                self._number += 1
+                text = json.dumps(await self.document(), separators=(",", ":"))
+                made, self._made = self._made, loop.create_future()
+                assert made is not None
+                made.set_result(f"id: {self._number}\ndata: {text}\n\n".encode())
+                due = max(due + PERIOD_SECONDS, loop.time())
+                await asyncio.sleep(due - loop.time())
+        finally:
+            self._making = None
+            if self._made is not None and not self._made.done():
+                self._made.cancel()
+            self._made = None
+
+    async def aclose(self) -> None:
+        """End every stream."""
+        if self._making is not None:
+            self._making.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._making
