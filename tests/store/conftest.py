@@ -44,21 +44,31 @@ def least_privilege() -> str:
     return str(rules).replace(">a-long-password", f">{PASSWORD}")
 
 
-@pytest.fixture(scope="session")
-def guarded(servers: Farm) -> Urls:
-    """The system's Redis, speaking nothing but TLS, and a user with no more rights than the documentation gives."""
+def system_redis() -> str:
+    """Return the second make of server, which speaks TLS."""
     program = debian_redis()
     assert program is not None, "no redis-server: `make machine` installs it on Debian"
-    return alone(servers, program, tls=True)
+    return program
+
+
+@pytest.fixture(scope="session")
+def certificate(servers: Farm) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1, and its key."""
+    return make_certificate(servers.directory)
+
+
+@pytest.fixture(scope="session")
+def guarded(servers: Farm, certificate: tuple[Path, Path]) -> Urls:
+    """The system's Redis, speaking nothing but TLS, and a user with no more rights than the documentation gives."""
+    return alone(servers, system_redis(), certificate)
 
 
 @cache
-def alone(servers: Farm, program: str, *, tls: bool = False) -> Urls:
+def alone(servers: Farm, program: str, tls: tuple[Path, Path] | None = None) -> Urls:
     """Start a server with that user, once."""
-    certificate, private_key = make_certificate(servers.directory) if tls else (None, None)
-    node = servers.server(program=program, tls=(certificate, private_key) if certificate and private_key else None)
+    node = servers.server(program=program, tls=tls)
     node.ask("ACL", "SETUSER", "waitroom", *least_privilege().split())
-    where = f"127.0.0.1:{node.port}" + (f"?ssl_ca_certs={certificate}" if tls else "")
+    where = f"127.0.0.1:{node.port}" + (f"?ssl_ca_certs={tls[0]}" if tls else "")
     scheme = "rediss" if tls else "redis"
     return Urls(f"{scheme}://waitroom:{ENCODED}@{where}", f"{scheme}://{where}")
 

