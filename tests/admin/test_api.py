@@ -69,7 +69,17 @@ async def test_a_room_is_shown_as_it_is_in_force_with_its_version_as_etag(listen
     assert answer.status_code == 200
     assert answer.headers["etag"] == f'"{state["version"]}"'
     assert answer.headers["cache-control"] == "no-store"
-    assert set(state) == {"name", "version", "mode", "room", "live", "census", "limiting", "store_available"}
+    assert set(state) == {
+        "name",
+        "version",
+        "mode",
+        "room",
+        "live",
+        "rate_now",
+        "census",
+        "limiting",
+        "store_available",
+    }
     assert (state["name"], state["mode"], state["limiting"]) == ("drop", "on", "nobody waits")
     assert (state["room"]["rate"], state["live"], state["store_available"]) == (600, {}, True)
     assert set(state["census"]) == set(Census.__dataclass_fields__)

@@ -99,6 +99,13 @@ async def test_a_session_is_released_and_a_place_revoked(listener: Listener) -> 
     assert [(line["action"], line["subject"]) for line in lines[:1]] == [("revoke", short_code(VISITOR))]
 
 
+async def test_what_was_done_to_a_visitor_is_passed_over_by_undo(listener: Listener) -> None:
+    await listener.change({"rate": 0})
+    await join(listener)
+    await post(listener, f"{PLACE}/revoke")
+    assert (await post(listener, f"{ROOM}/undo")).json()["room"]["rate"] == 600
+
+
 async def test_whoever_is_put_at_the_front_needs_a_reason_and_the_day_has_a_limit(listener: Listener) -> None:
     await listener.change({"rate": 0})
     for name in ("visitor-000000000001", "visitor-000000000002", VISITOR):
@@ -130,6 +137,7 @@ async def test_the_journal_is_read_in_pages(listener: Listener) -> None:
 async def test_a_ramp_leads_from_the_rate_in_force_and_a_rate_by_hand_ends_it(listener: Listener) -> None:
     state = (await post(listener, f"{ROOM}/ramp", to=1_200, minutes=10)).json()
     assert (state["live"]["rate"], state["live"]["ramp"]["start_rate"]) == (1_200, 600)
+    assert 600 <= state["rate_now"] < 700
     by_hand = (await listener.change({"rate": 700})).json()
     assert (by_hand["room"]["ramp"], by_hand["room"]["rate"]) == (None, 700)
     back = (await post(listener, f"{ROOM}/undo")).json()

@@ -15,7 +15,8 @@ def rooms_command(connect: Connect, *, as_json: bool) -> None:
     """List the rooms and what is in force in each.
 
     \b
-    --json: {"rooms": [{"name", "version", "mode", "room", "live", "census", "limiting", "store_available"}]}
+    --json: {"rooms": [{"name", "version", "mode", "room", "live", "rate_now", "census", "limiting",
+            "store_available"}]}
     """  # noqa: D301  # click reads \b as: keep these lines
     from .output import console, table
     from .values import as_text

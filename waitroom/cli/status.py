@@ -27,7 +27,8 @@ def status_command(room: str | None, connect: Connect, *, watch: bool, as_json: 
     """Show mode, limits, and who waits and shops, room by room.
 
     \b
-    --json: {"rooms": [{"name", "version", "mode", "room", "live", "census", "limiting", "store_available"}]}
+    --json: {"rooms": [{"name", "version", "mode", "room", "live", "rate_now", "census", "limiting",
+            "store_available"}]}
     --watch --json: such a document a second, each on a line of its own
     """  # noqa: D301  # click reads \b as: keep these lines
     api = connect()
@@ -117,13 +118,23 @@ def overview(states: list[dict[str, Any]], trouble: str = "") -> RenderableType:
 
 
 def _row(state: dict[str, Any]) -> list[str]:
-    from .values import as_text
 
     room, census = state.get("room") or {}, state.get("census")
-    limits = [str(state.get("name")), str(state.get("mode")), as_text(room.get("rate"))]
+    limits = [
+        str(state.get("name")),
+        str(state.get("mode")),
+        _rate(room.get("rate"), state.get("rate_now", room.get("rate"))),
+    ]
     if not isinstance(census, dict):
         return [*limits, "?", "?", "?", "?", "?", str(state.get("limiting") or "store away")]
     capacity = room.get("capacity")
     active = f"{census.get('active')} of {capacity}" if capacity is not None else str(census.get("active"))
     counts = (str(census.get(key)) for key in ("waiting", "called", "missed"))
     return [*limits, str(census.get("entries")), active, *counts, str(state.get("limiting"))]
+
+
+def _rate(rate: int | None, now: int | None) -> str:
+    """Write the rate in force and, during a ramp, where it leads."""
+    from .values import as_text
+
+    return as_text(rate) if rate == now else f"{as_text(now)} → {as_text(rate)}"

@@ -44,13 +44,14 @@ _SCHEMAS: Final[dict[str, Any]] = {
     },
     "RoomState": {
         "type": "object",
-        "required": ["name", "version", "mode", "room", "live", "census", "limiting", "store_available"],
+        "required": ["name", "version", "mode", "room", "live", "rate_now", "census", "limiting", "store_available"],
         "properties": {
             "name": {"type": "string"},
             "version": {"type": "integer"},
             "mode": {"enum": ["on", "paused", "closed", "off"]},
             "room": {"type": "object", "description": "Every setting in force."},
             "live": {"type": "object", "description": "What operators changed; wins over the file."},
+            "rate_now": {"type": ["integer", "null"], "description": "On the way of a ramp, or as the room says."},
             "census": {"type": ["object", "null"], "description": "Counts; null while the store is away."},
             "limiting": {"type": ["string", "null"], "description": "What keeps the next visitor out."},
             "store_available": {"type": "boolean"},

@@ -74,6 +74,7 @@ class RoomState:
             "mode": self.room.mode.value,
             "room": self.room.model_dump(mode="json"),
             "live": dict(self.live),
+            "rate_now": self.room.rate if self.census is None else self.room.rate_at(self.census.now_ms),
             "census": None if self.census is None else asdict(self.census),
             "limiting": None if self.census is None else limiting(self.room, self.census).value,
             "store_available": self.store_available,

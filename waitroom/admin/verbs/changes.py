@@ -30,6 +30,8 @@ MODE_VERBS: Final[dict[str, tuple[Mode, frozenset[Mode]]]] = {
 }
 """Verb → the mode it leads to, and the modes it leads from. Where it stands already, nothing is done."""
 
+TO_VISITORS: Final = frozenset({"admit", "release", "revoke", "front"})
+"""Done to visitors, not to the room; `undo` passes them over."""
 _LINES_LOOKED_AT: Final = 200
 
 
@@ -112,7 +114,8 @@ async def undo(desk: Verbs, call: Call[Undoing]) -> RoomState:
     """Take back the last change of a room, or the one that made a version; `Refused` (409) when nothing can."""
     lines = await desk.store.audit(call.room, limit=_LINES_LOOKED_AT)
     wanted = call.arguments.version
-    line = next((line for line in lines if wanted is None or line.version == wanted), None)
+    done = (line for line in lines if line.action not in TO_VISITORS)
+    line = next((line for line in done if wanted is None or line.version == wanted), None)
     if line is None:
         raise Refused("there is no such change in the log of the room", status=409)
     if not line.undo:
