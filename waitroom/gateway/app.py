@@ -91,7 +91,7 @@ def own_routes(
         Route(f"{prefix}/{{room}}/join", queue.join, methods=["POST"]),
         Route(f"{prefix}/{{room}}/leave", queue.leave, methods=["POST"]),
         Route(f"{prefix}/{{room}}/queue.json", queue.not_counted),
-        Route(f"{prefix}/{{room}}/preview", preview),
+        Route(f"{prefix}/{{room}}/preview", preview.show),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _told})
     # A redirect would be built from the Host header, which is the visitor's.

@@ -27,7 +27,7 @@ class PreviewEndpoint:
         self._tokens = tokens
         self._preview = preview
 
-    async def __call__(self, request: Request) -> Response:
+    async def show(self, request: Request) -> Response:
         """Serve the page in one state (`?page&state&lang`), or the page on which these are chosen."""
         try:
             room = self._store.record(request.path_params["room"]).room
