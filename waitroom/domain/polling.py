@@ -43,7 +43,8 @@ def polls(waiting: int, called: int, speed_per_minute: float | None, budget: int
     """
     called_share = min(budget / 2, called / CALLED_SECONDS)
     speed = speed_per_minute / 60 if speed_per_minute else _UNKNOWN_SPEED_PER_SECOND
-    stretch = level = 1.0
+    # Were all to ask as seldom as the last, it would still have to fit: so a long search begins there.
+    stretch, level = max(1.0, waiting / (budget * MEAN_JITTER * SHORTEST_SECONDS)), 1.0
     while True:
         slope = min(stretch, _MOST_SLOPE) * level / (_POLLS_A_WAIT * speed)
         longest = SHORTEST_SECONDS * stretch * level

@@ -82,7 +82,7 @@ def position_of(score_us: int, points: Sequence[Point], waiting: int) -> int:
 
     A score before the first point is next; one after the last came after the sketch was made, behind all in it.
     """
-    at = bisect_left(points, (score_us, 0))
+    at = bisect_left(points, score_us, key=lambda point: point[0])
     if at == len(points):
         return waiting + 1
     if at == 0:
