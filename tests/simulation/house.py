@@ -1,7 +1,7 @@
 """A room with its crowd, second by second, in the model that the store is compared with: what was told, and what came true.
 
 Each second some arrive, the room beats, and those called come, or do not. Whoever gets a place is told the range of the
-shared document as it stands at that second.
+shared document of the last three seconds.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 START_MS = 1_800_000_000_000
 PULSE_MS, PULSES = 5_000, 61
+DOCUMENT_SECONDS = 3
+"""How old a document may be that a cache hands out."""
+MOST_CALLED = 1_000
+"""A beat calls no more."""
 GENERATION = "simulated"
 
 
@@ -75,7 +79,7 @@ class SwiftModel(Model):
         return len(self.entries) - bisect_left(self.entries, self.now_ms - WINDOW_MS)
 
     def order(self) -> list[str]:
-        return [visitor for _, visitor in self.queue.ordered]
+        return [visitor for _, visitor in self.queue.ordered[:MOST_CALLED]]
 
     def waiting(self, visitor: str) -> tuple[Answer, int, int, int]:
         score = self.queue[visitor]
@@ -162,7 +166,8 @@ class House:
             del self.model.entries[: -self.model.entered or None]
             self.beat(second)
             self.note_pulse()
-            self.estimate = None
+            if second % DOCUMENT_SECONDS == 0:
+                self.estimate = None
             self.arrive(second)
             self.come(second)
             self.go(second)

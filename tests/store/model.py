@@ -255,16 +255,17 @@ class Model:
         if self.now_ms // 100 == self.beat_number:
             return
         self.beat_number = self.now_ms // 100
-        self.active = {v: end for v, end in self.active.items() if end > self.session_now}
-        self.missed = {v: end for v, end in self.missed.items() if end > self.claim_now}
+        session_now, claim_now = self.session_now, self.claim_now
+        self.active = {v: end for v, end in self.active.items() if end > session_now}
+        self.missed = {v: end for v, end in self.missed.items() if end > claim_now}
         self.spent = {v: end for v, end in self.spent.items() if end > self.now_ms}
         self.accrue()
         if self.mode is not Mode.PAUSED:
-            absent = [v for v, deadline in self.called.items() if deadline <= self.claim_now]
+            absent = [v for v, deadline in self.called.items() if deadline <= claim_now]
             for visitor in absent:
                 del self.called[visitor]
                 if self.room.hold_minutes:
-                    self.missed[visitor] = self.claim_now + self.room.hold_minutes * 60_000
+                    self.missed[visitor] = claim_now + self.room.hold_minutes * 60_000
             self.note(0, len(absent))
             self.credit += len(absent)
         if self.mode is Mode.ON and not self.recovering:

@@ -114,15 +114,16 @@ def _drain(room: Room, snapshot: Snapshot, lean: int) -> _Drain:
 
 def _absence_known(room: Room, snapshot: Snapshot) -> bool:
     """Whether enough called visitors had time to come to know the share that does not."""
-    ripe_ms = snapshot.now.at_ms - room.claim_seconds * 1000
+    ripe_ms = snapshot.census.now_ms - room.claim_seconds * 1000
     return any(pulse.called >= 50 for pulse in snapshot.pulses if pulse.at_ms <= ripe_ms)
 
 
 def _since(snapshot: Snapshot, seconds: int) -> Pulse | None:
     """Return the totals of about `seconds` ago, or the oldest there are; None when those are too young to tell."""
-    now_ms = snapshot.now.at_ms
-    old = [pulse for pulse in snapshot.pulses if pulse.at_ms <= now_ms - seconds * 1000]
-    found = old[-1] if old else (snapshot.pulses[0] if snapshot.pulses else None)
+    now_ms = snapshot.census.now_ms
+    found = next((pulse for pulse in reversed(snapshot.pulses) if pulse.at_ms <= now_ms - seconds * 1000), None)
+    if found is None and snapshot.pulses:
+        found = snapshot.pulses[0]
     return found if found is not None and now_ms - found.at_ms >= HORIZONS_SECONDS[0] * 1000 else None
 
 
@@ -132,7 +133,7 @@ def _per_minute(snapshot: Snapshot, total: str, otherwise: float) -> float:
     if then is None:
         return otherwise
     grown: int = getattr(snapshot.now, total) - getattr(then, total)
-    return grown * 60_000 / (snapshot.now.at_ms - then.at_ms)
+    return grown * 60_000 / (snapshot.census.now_ms - then.at_ms)
 
 
 def _churn(snapshot: Snapshot, lean: int) -> float | None:
