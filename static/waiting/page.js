@@ -42,7 +42,8 @@
   let me = data.now;
   let offset = me.now_ms - Date.now();        // store's clock less ours
   let heardAt = Date.now(), numbersAt = heardAt, interval = me.poll_after_seconds;
-  let own = me.state !== "waiting";           // ask `me` next, not queue.json
+  // Ask `me` next, not queue.json: also where cookies may be refused, as long as the browser has not brought one.
+  let own = me.state !== "waiting" || !!data.token_url && (window.top !== window || !navigator.cookieEnabled);
   let confirmed = false;                      // `me` has known our place, so it is kept
   let epoch, apart = me.view === "reconnecting";
   let failures = 0, blocked = false, asking = false, askedAt = heardAt, joining = false, going = 0, leaving = false;
@@ -235,10 +236,10 @@
     const left = me.claim_seconds_left || 9;
     if (me.view === "called" && watched()) goIn(data.claimed ? Math.max(3, interval) * (1 + Math.random()) : Math.min(3, left / 3));
     else if (me.state === "active" || me.state === "off") goIn(0.5);
-    else if (me.state === "missed" && watched() && document.hasFocus()) setTimeout(join, 3000);
+    else if (me.view === "missed" && watched() && document.hasFocus()) setTimeout(join, 3000);
   };
   const join = async () => {
-    if (me.state !== "missed" || joining) return;
+    if (me.view !== "missed" || joining) return;
     joining = true;
     show();
     await ask(true);
@@ -277,7 +278,7 @@
     apart = me.view === "reconnecting";
     offset = me.now_ms - Date.now();
     heardAt = Date.now();
-    own = !["waiting", "reconnecting"].includes(me.state) || hearMe.near >= me.position && me.position > 0;
+    own = !["waiting", "reconnecting"].includes(me.state) || me.view === "cookies_off" || hearMe.near >= me.position && me.position > 0;
     if (me.messages) tell(me.messages);
     if (me.state === "new") goIn(0.5);
     act();
@@ -373,7 +374,7 @@
   for (const input of ["focus", "pointerdown", "keydown"]) addEventListener(input, () => join());
   $("go")?.addEventListener("click", (event) => {
     event.preventDefault();
-    if (me.state === "missed") join(); else go();
+    if (me.view === "missed") join(); else go();
   });
 
   // -- sound and screen, for those who ask ------------------------------------------------------------------

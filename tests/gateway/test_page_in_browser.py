@@ -204,7 +204,7 @@ def test_a_lost_network_is_told_and_asked_again_for_ever(shop: Shop, context: Br
     watched.reads("#title", "You are in the queue")
 
 
-def test_a_form_is_never_sent_again_and_goes_on_with_get(shop: Shop, context: BrowserContext) -> None:
+def test_a_form_is_never_sent_again_and_leads_back_to_its_page(shop: Shop, context: BrowserContext) -> None:
     watched = Watched(context)
     shop.front.store.answer = Answer.ADMITTED
     shop.front.site.headers = [(b"content-type", b"text/html")]
@@ -223,7 +223,7 @@ def test_a_form_is_never_sent_again_and_goes_on_with_get(shop: Shop, context: Br
     watched.later(3)
     with watched.page.expect_navigation():
         watched.later(3)
-    assert shop.asked()[-1] == ("GET", "/order?x=1")
+    assert shop.asked()[-1] == ("GET", "/cart?"), "the page that the form was on"
     assert {method for method, _ in shop.asked()} == {"GET"}
 
 

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
     from .visitor import Header
 
+PLACE: Final = "t"
+NEXT: Final = "next"
+AUTO: Final = "auto"
+"""Parameters of addresses of ours: a place, where it leads, whether the page loads itself again without scripts."""
 _LONGEST: Final = 8_000
 _KEPT: Final = "!$%&'()*+,-./:;=?@_~"
 """What stays as it is in a path with a query; all else is percent-encoded."""
@@ -41,6 +45,6 @@ def waiting_address(prefix: str, room: str, to: str, *, token: str = "", auto: b
 
     `auto`: whether the page loads itself again where scripts do not run.
     """
-    said = {"t": token} if token else {}
-    said |= {} if auto else {"auto": "0"}
-    return f"{prefix}/{room}/?{urlencode({**said, 'next': to})}"
+    said = {PLACE: token} if token else {}
+    said |= {} if auto else {AUTO: "0"}
+    return f"{prefix}/{room}/?{urlencode({**said, NEXT: to})}"

@@ -20,6 +20,7 @@ from .health import Health
 from .language import LanguageChoice
 from .page.preview import Preview
 from .page.waiting import WaitingPage
+from .place import PlacePage
 from .previewing import PreviewEndpoint
 from .problems import plain_problem
 from .queue import QueueEndpoints, answer
@@ -69,18 +70,25 @@ def build_gate(
     desk = Desk(settings.gateway, store, documents, tokens, metrics, log, new_visitor)
     rooms = [room.name for room in settings.rooms]
     page = WaitingPage(settings.rooms, new_nonce, _Failures(metrics, log))
+    router = Router(settings.rooms)
     own = own_routes(
         settings.gateway.prefix,
         QueueEndpoints(desk),
         LanguageChoice(desk),
         Health(store, rooms),
         PreviewEndpoint(store, tokens, Preview(page, new_nonce)),
+        PlacePage(desk, router, page),
     )
-    return Gate(desk, Router(settings.rooms), page, site=site, own=own, site_set_out=site_set_out)
+    return Gate(desk, router, page, site=site, own=own, site_set_out=site_set_out)
 
 
 def own_routes(
-    prefix: str, queue: QueueEndpoints, language: LanguageChoice, health: Health, preview: PreviewEndpoint
+    prefix: str,
+    queue: QueueEndpoints,
+    language: LanguageChoice,
+    health: Health,
+    preview: PreviewEndpoint,
+    place: PlacePage,
 ) -> Starlette:
     """Return the app of everything under `prefix`; what it does not know is 404 and never proxied."""
     routes = [
@@ -92,6 +100,7 @@ def own_routes(
         Route(f"{prefix}/{{room}}/leave", queue.leave, methods=["POST"]),
         Route(f"{prefix}/{{room}}/queue.json", queue.not_counted),
         Route(f"{prefix}/{{room}}/preview", preview.show),
+        Route(f"{prefix}/{{room}}/", place.show),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _told})
     # A redirect would be built from the Host header, which is the visitor's.

@@ -65,6 +65,8 @@ class Proofs:
     pass_: PassClaims | None = None
     by_header: bool = False
     """They asked by Authorization, so answers carry tokens in headers too."""
+    by_address: bool = False
+    """The place came in the address alone: this browser brings no cookies here."""
     carried: frozenset[str] = frozenset()
     """Kinds of which a cookie came, valid or not."""
     rejected: frozenset[str] = frozenset()
@@ -134,10 +136,10 @@ class Desk:
                 break
         return proofs
 
-    def find_place(self, asked: Asked, proofs: Proofs) -> Proofs:
-        """Read the queue token as well, and which cookies came."""
+    def find_place(self, asked: Asked, proofs: Proofs, in_address: str = "") -> Proofs:
+        """Read the queue token as well, and which cookies came; one `in_address` counts when no other is there."""
         if not asked.own_cookies and not asked.token:
-            return proofs
+            return self._find_in_address(proofs, in_address)
         now_ms = self.store.now_ms()
         for text in texts_of(asked, QUEUE, proofs.room, proofs.secure):
             try:
@@ -152,6 +154,16 @@ class Desk:
             start = cookie_name(kind, proofs.room, secure=proofs.secure).encode("ascii") + b"="
             if any(pair.startswith(start) for pair in asked.own_cookies):
                 proofs.carried |= {kind}
+        return self._find_in_address(proofs, in_address)
+
+    def _find_in_address(self, proofs: Proofs, text: str) -> Proofs:
+        if text and proofs.queue is None and proofs.pass_ is None:
+            try:
+                proofs.queue = self.tokens.read_queue(text, proofs.room, self.store.now_ms())
+            except TokenRejected as rejection:
+                self.metrics.token_rejected(rejection.kind)
+            else:
+                proofs.by_address = True
         return proofs
 
     # Asking the store.
@@ -312,7 +324,7 @@ class Desk:
         headers = []
         if place is not None:
             text = self.tokens.sign_queue(place)
-            if place != proofs.queue:
+            if place != proofs.queue or proofs.by_address:
                 left_seconds = place.score_us // 1_000_000 + QUEUE_TOKEN_SECONDS - visit.now_ms // 1000
                 headers.append(self._cookie(QUEUE, proofs, text, max(1, left_seconds)))
             if PASS in proofs.carried:
@@ -376,6 +388,7 @@ class Desk:
             self.store.last_census(room.name),
             now_ms=self.store.now_ms() if visit is None else visit.now_ms,
             visitor=visitor,
+            cookies_off=proofs is not None and proofs.by_address,
             position=position,
             wait=None if outlook is None else wait_range(position, outlook.waits),
             poll_after_seconds=_poll_after_seconds(state, position, outlook),

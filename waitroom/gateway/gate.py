@@ -20,7 +20,7 @@ from .crawlers import RETRY_SECONDS, is_crawler
 from .decision import AMBIGUOUS, BYPASS, FRESH, OFF, STALE, THROUGH, UNREADY, Decider
 from .document import takes_gzip
 from .language import reader_language
-from .page.shown import Addresses
+from .place import addresses_of
 from .problems import plain_problem, problem
 from .tunnel import EditedTunnel
 from .visitor import read_manner
@@ -300,19 +300,14 @@ class Gate:
             if outcome == CRAWLER:
                 status, retry_seconds = record.room.crawler_status, RETRY_SECONDS
             tag = reader_language(asked, inner["query_string"], record.room.language)
-            base = f"{self._prefix}/{record.room.name}/"
+            here, safe = _target(inner), inner["method"] in _SAFE
+            to = here if safe else came_from(asked.headers, asked.host) or here
             body, headers = self._page.render(
                 record.room,
                 standing,
                 tag,
-                Addresses(
-                    me=f"{base}me",
-                    join=f"{base}join",
-                    queue=f"{base}queue.json",
-                    language=f"{self._prefix}/language",
-                    here=_target(inner),
-                ),
-                reload=inner["method"] in _SAFE,
+                addresses_of(self._desk, proofs, visit, standing, to, here=here, safe=safe),
+                reload=safe,
                 gzip=takes_gzip(asked.headers),
             )
             if status in {429, 503}:

@@ -11,6 +11,7 @@ from waitroom.domain.room import Mode
 from waitroom.errors import RoomUnknown, StoreUnavailable
 from waitroom.store.base import Purpose
 
+from .address import PLACE
 from .problems import json_body, plain_problem
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class QueueEndpoints:
 
     def _proofs(self, request: Request, record: RoomRecord) -> Proofs:
         asked, scheme = self._desk.read(request.scope)
-        return self._desk.find_place(asked, self._desk.find_pass(asked, record.room.name, scheme))
+        known = self._desk.find_pass(asked, record.room.name, scheme)
+        return self._desk.find_place(asked, known, request.query_params.get(PLACE, ""))
 
     def _unplaced(self, record: RoomRecord) -> Response:
         return answer(200, *json_body(self._desk.standing(record, None).as_json()))

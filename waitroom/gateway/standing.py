@@ -78,18 +78,24 @@ def standing_of(
     *,
     now_ms: int,
     visitor: str,
+    cookies_off: bool,
     position: int,
     wait: tuple[int, int | None] | None,
     poll_after_seconds: int,
 ) -> Standing:
-    """Return the standing of `visitor` (empty: of nobody known); `visit` is the store's answer about them, if any."""
+    """Return the standing of `visitor` (empty: of nobody known); `visit` is the store's answer about them, if any.
+
+    Who keeps no cookies (`cookies_off`) has a place like others, and cannot take their turn: the pass is a cookie.
+    """
     room = record.room
     recovering = census is not None and census.recovering_ms > 0
     left_ms = 0 if visit is None else visit.left_ms
     return Standing(
         room=room.name,
         state=state,
-        view=own_view(state, room, now_ms, recovering=recovering),
+        view="cookies_off"
+        if cookies_off and state in {"waiting", "called", "missed"}
+        else own_view(state, room, now_ms, recovering=recovering),
         mode=room.mode_at(now_ms).value,
         reason="" if census is None else limiting(room, census).value,
         position=position,

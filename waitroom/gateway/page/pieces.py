@@ -21,8 +21,12 @@ DATA: Final = "\x04"
 CODE: Final = "\x05"
 LANGUAGES: Final = "\x06"
 HERE: Final = "\x07"
+GO: Final = "\x0e"
+REFRESH: Final = "\x0f"
+STOP: Final = "\x10"
+RESTART: Final = "\x11"
 """Stand in a rendered page where pieces of their own go. No text holds them: they are no characters of HTML."""
-_MARK: Final = re.compile("([\x01-\x07])")
+_MARK: Final = re.compile("([\x01-\x07\x0e-\x11])")
 _GZIP_HEAD: Final = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 2, 0xFF])
 _LAST_BLOCK: Final = b"\x03\x00"
 _LARGEST_STORED: Final = 65_535

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from waitroom.domain.message import EVERYBODY
 from waitroom.words.texts import isolated
 
-from .pieces import CODE, HERE, LANGUAGES
+from .pieces import CODE, GO, HERE, LANGUAGES, REFRESH, RESTART, STOP
 from .views import VIEWS, view_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ class Addresses(NamedTuple):
     go: str = ""
     """The page first asked for; "" when it is this address itself."""
     token_url: str = ""
-    """This page with the place in its address, for browsers that keep no cookies."""
+    """Where the page loads itself again without scripts: an address with the place in it, until the browser has shown
+    that it keeps cookies. "" when that is this address itself.
+    """
     refresh: bool = True
     """Whether the page loads itself again when there is no script."""
     stop_url: str = ""
@@ -77,10 +79,10 @@ class Shown(NamedTuple):
     refresh_seconds: int
     """0: the page does not load itself again."""
     language_url: str
-    go: str
-    token_url: str
-    stop_url: str
-    restart_url: str
+    refreshes_elsewhere: bool
+    stops: bool
+    restarts: bool
+    """Which of the addresses there are."""
     preview: bool
 
 
@@ -107,10 +109,9 @@ def shown(
         coded=bool(standing.short_code),
         refresh_seconds=_refresh_seconds(view, standing.poll_after_seconds) if addresses.refresh else 0,
         language_url=addresses.language,
-        go=addresses.go,
-        token_url=addresses.token_url,
-        stop_url=addresses.stop_url,
-        restart_url=addresses.restart_url,
+        refreshes_elsewhere=bool(addresses.token_url),
+        stops=bool(addresses.stop_url),
+        restarts=bool(addresses.restart_url),
         preview=preview,
     )
 
@@ -169,11 +170,11 @@ def words_of(now: Shown, room: Room, language: Language) -> dict[str, Any]:
         "language_url": now.language_url,
         "action": view.action,
         "main": view.main,
-        "go_url": now.go,
+        "go_url": GO,
         "refresh_seconds": now.refresh_seconds,
-        "refresh_url": now.token_url,
-        "stop_url": now.stop_url,
-        "restart_url": now.restart_url,
+        "refresh_url": REFRESH if now.refreshes_elsewhere else "",
+        "stop_url": STOP if now.stops else "",
+        "restart_url": RESTART if now.restarts else "",
         "preview": now.preview,
         "has": {
             "place": "place" in parts and now.position > 0,

@@ -17,7 +17,7 @@ from waitroom.static_files import static_path
 from waitroom.words import languages
 from waitroom.words.texts import Words
 
-from .pieces import CODE, DATA, HERE, LANGUAGES, NONCE, SCRIPT, STYLE, Pieces, Shared
+from .pieces import CODE, DATA, GO, HERE, LANGUAGES, NONCE, REFRESH, RESTART, SCRIPT, STOP, STYLE, Pieces, Shared
 from .shown import shown, words_of
 from .style import style_sheet
 from .template import FIXED, TemplateBroken, default_template, in_words, own_template
@@ -130,6 +130,10 @@ class WaitingPage:
             DATA: _json(data).encode(),
             CODE: escape(standing.short_code).encode(),
             HERE: escape(addresses.here).encode(),
+            GO: escape(addresses.go or addresses.token_url).encode(),
+            REFRESH: escape(addresses.token_url).encode(),
+            STOP: escape(addresses.stop_url).encode(),
+            RESTART: escape(addresses.restart_url).encode(),
         }
         headers = [
             (b"content-type", b"text/html; charset=utf-8"),
