@@ -102,12 +102,13 @@ class Stream:
 
     async def _join(self, group: asyncio.TaskGroup, until: float) -> None:
         loop = asyncio.get_running_loop()
-        due, count = loop.time(), 0
+        due = loop.time()
+        arriving: list[asyncio.Task[None]] = []
         while loop.time() < until:
-            group.create_task(self._arrive(f"j{count:015}"))
-            count += 1
+            arriving.append(group.create_task(self._arrive(f"j{len(arriving):015}")))
             due += 1 / self.per_second
             await asyncio.sleep(max(0.0, due - loop.time()))
+        await asyncio.gather(*arriving)
 
     async def _arrive(self, visitor: str) -> None:
         gateway = self.chance.choice(self.gateways)

@@ -128,6 +128,62 @@ async def test_a_caller_that_goes_away_says_nothing_about_the_store(scene: Scene
     assert scene.store.available
 
 
+class TwoShards(Unsteady):
+    """`failure` befalls only keys of the room `sale`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owner = "a"
+
+    def part(self, key: str) -> str:
+        return self.owner if "{sale}" in key else "b"
+
+    async def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Word]) -> Any:
+        failure, self.failure = self.failure, None if "{sale}" not in keys[0] else self.failure
+        try:
+            return await super().call(script, keys, arguments)
+        finally:
+            self.failure = failure
+
+
+class TestShards:
+    """One part of the store is away, the others are not."""
+
+    @pytest.fixture
+    async def scene(self) -> AsyncIterator[Scene]:
+        scene = Scene()
+        await scene.server.aclose()
+        scene.server = TwoShards()
+        scene.store = RedisStore(
+            scene.server, [Room(name="sale"), Room(name="shop")], observer=scene, clock=lambda: scene.now_seconds
+        )
+        for room in ("sale", "shop"):
+            await scene.store.beat(room)
+        scene.told.clear()
+        yield scene
+        await scene.store.aclose()
+
+    async def test_a_shard_that_is_away_takes_only_its_rooms_along(self, scene: Scene) -> None:
+        scene.server.failure = TimeoutError()
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await scene.store.beat("sale")
+            await scene.store.beat("shop")
+        with pytest.raises(StoreUnavailable, match="not asked again yet"):
+            await scene.store.beat("sale")
+        await scene.store.beat("shop")
+        assert not scene.store.available
+
+    async def test_a_room_whose_shard_was_replaced_is_asked_for_at_once(self, scene: Scene) -> None:
+        await scene.fail(TimeoutError(), times=3)
+        assert isinstance(scene.server, TwoShards)
+        scene.server.owner = "c"
+        scene.told.clear()
+        await scene.store.beat("sale")
+        assert scene.store.available
+        assert scene.told == [("beat", "ok"), "closed"]
+
+
 def test_the_breaker_counts_only_failures_in_a_row() -> None:
     breaker = Breaker(failures=2)
     assert not breaker.failed(1.0)

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.store.scripted import Scripted, scripted, text
+from waitroom.domain.room import Room
+from waitroom.errors import StoreUnavailable
+from waitroom.store.base import Purpose
 from waitroom.store.cluster import SLOTS, Cluster, owners_of, slot_of
-from waitroom.store.connect import open_client
+from waitroom.store.connect import open_client, open_store
 from waitroom.store.scripts import Script
 from waitroom.store.wire import ServerError
 
@@ -135,6 +138,19 @@ async def test_a_room_that_stays_torn_fails_within_the_deadline() -> None:
                 await stage.run()
 
 
+async def test_a_call_that_was_sent_on_has_what_is_left_of_its_deadline() -> None:
+    async with staged(0.3) as stage:
+        loop = asyncio.get_running_loop()
+        assert await stage.run() == b"one"
+        stage.answers(stage.two, lambda _: b"")
+        moved = b"-MOVED 1 127.0.0.1:%d\r\n" % stage.two_port
+        stage.answers(stage.one, lambda _: moved)
+        began = loop.time()
+        with pytest.raises(TimeoutError):
+            await stage.run()
+        assert loop.time() - began < 0.6
+
+
 async def test_nodes_that_send_on_to_each_other_end_somewhere() -> None:
     async with staged() as stage:
         stage.answers(stage.one, lambda _: b"-MOVED 1 127.0.0.1:%d\r\n" % stage.two_port)
@@ -169,6 +185,48 @@ async def test_a_cluster_that_is_down_is_told_and_looked_at_again() -> None:
         stage.answers(stage.one, lambda _: b"-CLUSTERDOWN The cluster is down\r\n")
         with pytest.raises(ServerError, match="CLUSTERDOWN"):
             await stage.run()
+
+
+async def test_a_slot_that_moves_while_visitors_join_costs_no_place(cluster: Urls) -> None:
+    """On real nodes; every key of the room goes over by itself, as resharding does it."""
+    store = open_store(cluster.gateway, [Room(name="moving", rate=0)], deadline_ms=2_000)
+    slot = slot_of("waitroom:{moving}:queue")
+    masters = {str(master): master for master in await store._client.masters()}
+    source = next(master for name, master in masters.items() if store._client.part("{moving}") in name)
+    target = next(master for master in masters.values() if master is not source)
+    source_id, target_id = [await master.command("CLUSTER", "MYID") for master in (source, target)]
+    joined: list[str] = []
+    held = 0
+
+    async def join_all() -> None:
+        nonlocal held
+        for number in range(400):
+            while True:
+                try:
+                    visit = await store.enter("moving", f"v{number:015}", claims=None, purpose=Purpose.JOIN)
+                except StoreUnavailable:
+                    held += 1
+                    await asyncio.sleep(0.02)
+                else:
+                    assert visit.position == number + 1
+                    joined.append(visit.visitor)
+                    break
+
+    joining = asyncio.create_task(join_all())
+    while len(joined) < 50:
+        await asyncio.sleep(0)
+    await target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+    await source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+    host, port = str(target).rpartition(" ")[2].split(":")
+    while moved := await source.command("CLUSTER", "GETKEYSINSLOT", slot, 1):
+        await source.command("MIGRATE", host, port, moved[0], 0, 5000)
+    for node in (target, source):
+        await node.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+    await joining
+    assert len(joined) == 400
+    assert store._client.part("{moving}") in str(target)
+    assert int(await store._client.command("ZCARD", "waitroom:{moving}:queue")) == 400
+    await store.aclose()
 
 
 async def test_where_no_node_answers_the_last_reason_is_told() -> None:

@@ -7,6 +7,7 @@ the timer is already due. An alarm that goes off late therefore only waits once 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ class Alarm:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def is_set(self) -> bool:
-        return self._timer is not None
+    def when(self) -> float:
+        """When it goes off; never is infinity."""
+        return math.inf if self._timer is None else self._timer.when()
 
     def set(self, when: float) -> None:
         """Go off at `when`, by the loop's clock, and not when it was set to before."""

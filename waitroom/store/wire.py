@@ -129,8 +129,8 @@ class Wire(asyncio.Protocol):
         due = due or self._loop.time() + self._deadline_seconds
         call = Call(words, self._loop.create_future(), due, source, writes=writes)
         self._leave(call)
-        if not self._alarm.is_set:
-            self._alarm.set(call.due)
+        if due < self._alarm.when:
+            self._alarm.set(due)
         return call.answer
 
     async def aclose(self) -> None:
@@ -203,7 +203,7 @@ class Wire(asyncio.Protocol):
 
         answer = self._loop.create_future()
         answer.add_done_callback(told)
-        return Call(("ROLE",), answer, self._loop.time() + self._deadline_seconds, source=None, writes=False)
+        return Call(("ROLE",), answer, self._loop.time() + self._deadline_seconds, writes=False)
 
     # Hearing.
 
