@@ -22,7 +22,7 @@ export async function fetchInTurn(url, tell = () => {}, options = {}) {
   let answer = await send(url, options);
   if (answer.status !== 429 || !answer.headers.has("waitroom-location")) return {answer, pass};
   const {join, me: mine, queue} = await answer.json();
-  for (let me = await ask(join, "POST"); ; ) {
+  for (let me = await ask(join, "POST"), epoch; ; ) {
     pass = me.token || pass;
     tell(me);
     if (me.state === "closed") throw new Error(`nobody is let in any more: ${me.view}`);
@@ -33,15 +33,16 @@ export async function fetchInTurn(url, tell = () => {}, options = {}) {
     await sleep(me.poll_after_seconds * (0.9 + 0.3 * Math.random()));
     // Far from the front, the document that all share tells the position. All else is between us and the queue.
     const room = me.state === "waiting" ? await ask(queue) : {near: Infinity};
-    const known = room.generation === me.generation && me.score_us > room.frontier_us;
-    const position = known ? Math.min(me.position, read(room.sketch, me.score_us)) : 0;
+    const moved = room.polls && (room.generation !== me.generation || room.epoch !== (epoch ?? room.epoch));
+    epoch = room.epoch ?? epoch;
+    const position = room.polls && !moved && me.score_us > room.frontier_us ? Math.min(me.position, read(room.sketch, me.score_us)) : 0;
     if (position > room.near) {
       const row = (rows) => rows.find(([upTo]) => position <= upTo) ?? [];
       const [, low_minutes, high_minutes] = row(room.waits);
       const wait = low_minutes === undefined ? null : {low_minutes, high_minutes};
       me = {...me, view: room.view, position, wait, poll_after_seconds: row(room.polls)[1]};
     } else {
-      if (room.generation && room.generation !== me.generation) await sleep(Math.random() * room.spread_seconds);
+      if (moved) await sleep(Math.random() * room.spread_seconds);
       me = me.state === "new" || me.state === "missed" ? await ask(join, "POST") : await ask(mine);
     }
   }

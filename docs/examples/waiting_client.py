@@ -16,7 +16,7 @@ class Waiting:
     """One visitor. `proof` is what to send as `Authorization: Waitroom <proof>`: a place, and later the pass."""
 
     def __init__(self, url, tell=lambda me: None):
-        self.url, self.tell, self.proof = url, tell, ""
+        self.url, self.tell, self.proof, self.epoch = url, tell, "", None
 
     def fetch(self):
         """Return the site's answer to a GET of the URL, at this visitor's turn."""
@@ -43,7 +43,8 @@ class Waiting:
             return self.ask(addresses["join"], "POST")
         if me["state"] == "waiting":
             room = self.ask(addresses["queue"])
-            if room["generation"] != me["generation"]:
+            before, self.epoch = self.epoch or room["epoch"], room["epoch"]
+            if room["generation"] != me["generation"] or room["epoch"] != before:
                 time.sleep(random.uniform(0, room["spread_seconds"]))
             elif me["score_us"] > room["frontier_us"]:
                 position = min(me["position"], read(room["sketch"], me["score_us"]))
