@@ -387,3 +387,18 @@ async def test_tls_is_verified(tmp_path: Path) -> None:
             outcomes += [(await call(proxy, method))[0]["status"] for method in ("GET", "POST")]
             await proxy.aclose()
         assert outcomes == [200, 200, 502, 502, 502, 502, 200, 200]
+
+
+async def test_over_tls_too_the_end_of_the_connection_can_be_the_end_of_the_body(tmp_path: Path) -> None:
+    _, context = self_signed(tmp_path)
+
+    async def script(wire: Wire) -> None:
+        await wire.head()
+        await wire.send(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+
+    async with proxied(script, tls=context) as server:
+        proxy = Proxy(ProxyOptions(f"https://localhost:{server.backend.port}", verify=False))
+        sent = await call(proxy)
+        await proxy.aclose()
+    assert b"".join(message.get("body", b"") for message in sent) == b"all of it"
+    assert sent[-1]["more_body"] is False

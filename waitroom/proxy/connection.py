@@ -48,6 +48,7 @@ class BackendConnection(asyncio.BufferedProtocol):
         "_codings",
         "_connection",
         "_drain_waiter",
+        "_ended_by_backend",
         "_fresh",
         "_head_fed_bytes",
         "_is_head",
@@ -101,6 +102,7 @@ class BackendConnection(asyncio.BufferedProtocol):
         self._raw_writable: Callable[[], None] | None = None
         self._chunks: list[bytes] = []
         self._reading_paused = False
+        self._ended_by_backend = False
         self.holds_slot = True
         self.idle_since = 0.0
         self.uses = 0
@@ -309,6 +311,7 @@ class BackendConnection(asyncio.BufferedProtocol):
             self.pause_reading()
 
     def eof_received(self) -> bool | None:
+        self._ended_by_backend = True
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -317,7 +320,7 @@ class BackendConnection(asyncio.BufferedProtocol):
         if self._raw_end is not None:
             self._raw_end()
         elif self.busy and not self.complete:
-            if self._until_close and exc is None:
+            if self._until_close and self._ended_by_backend and exc is None:
                 self.complete = True
             elif self.failure is None:
                 where = "in the middle of its answer" if self.got_bytes else "before any answer"
