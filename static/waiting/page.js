@@ -309,7 +309,9 @@
       return Math.random() * room.spread_seconds;
     }
     if (me.score_us <= room.frontier_us) { own = true; return 0; }
-    const position = positionOf(room.sketch, me.score_us), row = rowOf(room.waits, position);
+    // A document made before we joined knows nothing of our place.
+    if (me.score_us > room.made_ms * 1000) return jittered(rowOf(room.polls, me.position || Infinity)[1]);
+    const position = positionOf(room.sketch, me.score_us), row = room.waits.find((row) => position <= row[0]);
     me = {...me, view: room.view, reason: room.reason, position, behind: room.waiting - position, opens_ms: room.opens_ms,
       admitted_last_minute: room.admitted_last_minute,
       wait: row ? {low_minutes: row[1], high_minutes: row[2]} : room.view === "paused" ? me.wait : null};

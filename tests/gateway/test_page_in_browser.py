@@ -158,6 +158,31 @@ def test_the_place_falls_never_rises_and_the_turn_opens_the_page_first_asked_for
     assert shop.asked()[0] == ("GET", "/product?id=7&size=%2B1")
 
 
+def test_a_document_made_before_one_joined_tells_nothing_of_ones_place(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    watched.page.goto(shop.url)
+    watched.reads("#position", "300")
+    joined_us = shop.front.store.score_us
+    shop.front.store.points = ((joined_us - 9_000, 1), (joined_us - 5_000, 5))
+    shop.count(census(now_ms=joined_us // 1000 - 1, waiting=5))
+    watched.later(3)
+    watched.later(3)
+    watched.reads("#position", "300")
+
+
+def test_a_wait_beyond_what_the_document_knows_is_not_known(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    shop.front.store.rooms["default"] = Room(name="default", rate=60, capacity=100)
+    shop.queue(300)
+    watched.page.goto(shop.url)
+    watched.reads("#position", "300")
+    shop.queue(290, active=70)
+    watched.later(3)
+    watched.later(3)
+    watched.reads("#position", "290")
+    watched.reads("#wait", "We cannot say yet")
+
+
 def test_modes_are_told_as_they_change(shop: Shop, context: BrowserContext) -> None:
     watched = Watched(context)
     watched.page.goto(shop.url)
