@@ -31,7 +31,7 @@ from .machine import ROOT, BenchError
 
 THOUSAND: Final = f"{WAITROOM}, 1,000 waiting"
 MILLION: Final = f"{WAITROOM}, 1,000,000 waiting"
-REAL_JOINS: Final = 21_000
+REAL_JOINS: Final = 101_000
 """So many join by the store's own verb: more than the journal holds. The others are written into the queue."""
 ASKING: Final = 512
 """Visitors who poll, spread over the whole queue."""

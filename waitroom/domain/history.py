@@ -20,6 +20,10 @@ STEPS: Final = (("seconds", 1, 900), ("tens", 10, 1_440), ("minutes", 60, 2_880)
 """Key → seconds between its samples, and how many of them are kept: 15 minutes, 4 hours, 48 hours."""
 
 
+_GRACE_MS: Final = 30_000
+"""More than is promised is kept, and whoever asks for a quarter of an hour asks a moment later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A room at one moment of the store's time. `counts` are those of `store/lua/sample-10.lua`; -1 is no limit."""
@@ -31,7 +35,7 @@ class Sample:
 def step_for(age_ms: int) -> tuple[str, int]:
     """Return key and step in seconds of the finest samples that reach back so far."""
     for key, step_seconds, kept in STEPS:
-        if age_ms <= step_seconds * kept * 1000:
+        if age_ms <= step_seconds * kept * 1000 + _GRACE_MS:
             return key, step_seconds
     return STEPS[-1][:2]
 

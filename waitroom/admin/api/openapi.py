@@ -89,9 +89,10 @@ def _operation(verb: Verb, method: str, path: str, schemas: dict[str, Any]) -> d
     others = {name: field for name, field in fields.items() if name not in placed}
     if verb.changes:
         others["reason"] = _REASON
-        parameters += [_header("Idempotency-Key", "Makes a repetition harmless.", "string")]
+        parameters += [_header("Idempotency-Key", "Makes a repetition harmless.", "^[!-~]{1,128}$")]
         if verb.of_room:
-            parameters += [_header("If-Match", "Only if the room is at this version, as its ETag says.", "string")]
+            sentence = "Only if the room is at this version, as its ETag says."
+            parameters += [_header("If-Match", sentence, '^(\\*|(W/)?"[0-9]{1,15}")$')]
     operation: dict[str, Any] = {
         "operationId": verb.name,
         "summary": verb.sentence,
@@ -116,8 +117,9 @@ def _operation(verb: Verb, method: str, path: str, schemas: dict[str, Any]) -> d
     return operation
 
 
-def _header(name: str, sentence: str, kind: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, "description": sentence, "schema": {"type": kind}}
+def _header(name: str, sentence: str, pattern: str) -> dict[str, Any]:
+    schema = {"type": "string", "pattern": pattern}
+    return {"name": name, "in": "header", "required": False, "description": sentence, "schema": schema}
 
 
 def _answer(verb: Verb) -> dict[str, Any]:
