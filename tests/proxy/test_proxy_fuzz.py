@@ -396,6 +396,7 @@ def parsed(parts: Sequence[bytes], *, method: str = "GET", upgrading: bool = Fal
         arrive(connection, part)
         body += connection.take()
     reusable = connection.reusable
+    connection.eof_received()
     connection.connection_lost(None)
     assert ended == [connection]
     assert connection.complete or connection.failure is not None, "a reader would wait for ever"
