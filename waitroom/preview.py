@@ -34,7 +34,7 @@ def preview_server(room: Room, port: int, template_failed: Callable[[str, str], 
             found = None
             if address.path == "/":
                 found = (
-                    preview.view(room, view, tag, int(time.time() * 1000))
+                    preview.view(room, view, tag, int(time.time() * 1000), scheme=asked.get("scheme", ""))
                     if "page" in asked
                     else preview.controls(room, view=view, tag=tag)
                 )

@@ -294,8 +294,8 @@
     if (room.view === "off") { goIn(1); return 30; }
     if (me.state !== "waiting" && me.state !== "reconnecting") {
       // No place yet: closed, full, or being worked on.
-      if (room.view !== me.view && !views[room.view][3]) goIn(0.5);
-      me = {...me, view: room.view};
+      if (["waiting", "paused", "before"].includes(room.view)) goIn(0.5);
+      else if (views[room.view][3]) me = {...me, view: room.view};
       return jittered(rowOf(room.polls, Infinity)[1]);
     }
     if (room.view === "reconnecting") {
@@ -340,7 +340,7 @@
     const stepped = shown;
     if (answer) {
       failures = 0;
-      numbersAt = Date.now();
+      numbersAt = Date.now() - 1000 * (answer.age_seconds || 0);
       next = mine ? hearMe(answer) : hearAll(answer);
       place();
     } else {

@@ -52,6 +52,16 @@ async def test_only_states_and_languages_that_are_there_are_shown(query: str, st
     assert (await front.ask(link(front, query))).status == status
 
 
+async def test_the_page_is_shown_light_or_dark_whatever_the_device_prefers() -> None:
+    front = Front()
+    pages = [
+        (await front.ask(link(front, f"&page=1&state=waiting&scheme={name}"))).body for name in ("dark", "light", "")
+    ]
+    assert [b"@media all{" in page for page in pages] == [True, False, False]
+    assert [b"@media not all{" in page for page in pages] == [False, True, False]
+    assert [b"color-scheme:light dark" in page for page in pages] == [False, False, True]
+
+
 async def test_a_link_that_ended_or_is_of_another_room_or_forged_shows_nothing() -> None:
     front = Front()
     assert (await front.ask(link(front, seconds=0))).status == 403

@@ -43,7 +43,7 @@ class PreviewEndpoint:
             return answer(403, *plain_problem(403, "No preview", detail))
         if "page" not in asked:
             return answer(200, *self._preview.controls(room, token=token, view=view, tag=tag))
-        found = self._preview.view(room, view, tag, now_ms, banner=True)
+        found = self._preview.view(room, view, tag, now_ms, scheme=asked.get("scheme", ""), banner=True)
         if found is None:
             return answer(404, *plain_problem(404, "No such preview", "There is no such state or language."))
         return answer(200, *found)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..visitor import Header
     from .waiting import WaitingPage
 
+_SCHEMES: Final = {"light": b"not all", "dark": b"all"}
+"""Which devices the rules of the dark page are for."""
 _NOWHERE: Final = Addresses("", "", "", refresh=False)
 
 
@@ -35,13 +37,20 @@ class Preview:
         self._new_nonce = new_nonce
 
     def view(
-        self, room: Room, view: str, tag: str, now_ms: int, *, banner: bool = False
+        self, room: Room, view: str, tag: str, now_ms: int, *, scheme: str = "", banner: bool = False
     ) -> tuple[bytes, list[Header]] | None:
-        """Return the page in one view and language, and its headers; None when there is no such view or language."""
+        """Return the page in one view and language, and its headers; None when there is no such view or language.
+
+        `scheme`: `light` or `dark` whatever the device prefers; a frame cannot be made to prefer one.
+        """
         if view not in VIEWS or tag not in LANGUAGES:
             return None
         standing = example(view, room, now_ms)
-        return self._page.render(room, standing, tag, _NOWHERE, reload=False, preview=view, banner=banner)
+        page, headers = self._page.render(room, standing, tag, _NOWHERE, reload=False, preview=view, banner=banner)
+        if scheme in _SCHEMES:
+            page = page.replace(b"(prefers-color-scheme:dark)", _SCHEMES[scheme])
+            page = page.replace(b"color-scheme:light dark", b"color-scheme:" + scheme.encode())
+        return page, headers
 
     def controls(self, room: Room, *, token: str = "", view: str = "", tag: str = "") -> tuple[bytes, list[Header]]:
         """Return the page on which view, language and device are chosen, and its headers."""
