@@ -43,8 +43,9 @@
   let offset = me.now_ms - Date.now();        // store's clock less ours
   let heardAt = Date.now(), numbersAt = heardAt, interval = me.poll_after_seconds;
   // Ask `me` next, not queue.json: also where cookies may be refused, as long as the browser has not brought one.
-  let own = me.state !== "waiting" || !!data.token_url && (window.top !== window || !navigator.cookieEnabled);
-  let confirmed = false;                      // `me` has known our place, so it is kept
+  const alone = () => ["new", "called", "missed", "active", "off"].includes(me.state) || me.view === "cookies_off";
+  let own = alone() || !!data.token_url && (window.top !== window || !navigator.cookieEnabled);
+  let confirmed = !data.token_url;            // the browser has brought our place back, so it keeps cookies
   let epoch, apart = me.view === "reconnecting";
   let failures = 0, blocked = false, asking = false, askedAt = heardAt, joining = false, going = 0, leaving = false;
   let timer = 0, least = Infinity, first = 0, shown = Infinity, pace = 0;
@@ -278,7 +279,7 @@
     apart = me.view === "reconnecting";
     offset = me.now_ms - Date.now();
     heardAt = Date.now();
-    own = !["waiting", "reconnecting"].includes(me.state) || me.view === "cookies_off" || hearMe.near >= me.position && me.position > 0;
+    own = alone() || hearMe.near >= me.position && me.position > 0;
     if (me.messages) tell(me.messages);
     if (me.state === "new") goIn(0.5);
     act();

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from waitroom.domain.visit import Census
 
 ISOLATES = "[\u2066-\u2069]*"
+HIDEABLE = """
+let away = true;
+Object.defineProperty(Document.prototype, "hidden", {get: () => away});
+window.lookAway = (is) => { away = is; document.dispatchEvent(new Event("visibilitychange")); };
+"""
 pytestmark = pytest.mark.journey
 
 
@@ -227,6 +232,90 @@ def test_a_lost_network_is_told_and_asked_again_for_ever(shop: Shop, context: Br
     watched.later(70)
     watched.reads("#position", "150")
     watched.reads("#title", "You are in the queue")
+
+
+def test_a_refusal_is_told_and_its_time_is_kept(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    watched.page.goto(shop.url)
+    watched.page.route("**/queue.json", lambda route: route.fulfill(status=429, headers={"retry-after": "90"}))
+    with watched.page.expect_request("**/queue.json"):
+        watched.later(3)
+    watched.reads("#title", "You cannot join just now")
+    watched.page.unroute("**/queue.json")
+    asked = len(watched.paths)
+    watched.later(80)
+    assert len(watched.paths) == asked
+    with watched.page.expect_request("**/queue.json"):
+        watched.later(20)
+    watched.reads("#title", "You are in the queue")
+
+
+def test_a_hidden_page_calls_for_attention_and_claims_when_it_is_looked_at(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    watched.page.add_init_script(HIDEABLE)
+    shop.queue(3)
+    watched.page.goto(shop.url)
+    watched.later(3)
+    shop.front.store.answer, shop.front.store.left_ms = Answer.CALLED, 100_000
+    watched.later(3)
+    watched.reads("#title", "It is your turn")
+    watched.reads("#alert", "It is your turn")
+    assert watched.page.title() == "▶ It is your turn"
+    with watched.page.expect_request("**/me"):
+        watched.later(60)
+    shop.front.store.left_ms = 42_000
+    watched.later(60)
+    expect(watched.page.locator("#alert")).to_contain_text("seconds are left to enter.")
+    assert [path for path in watched.paths if not path.startswith(".waitroom")] == [""]
+    shop.front.store.answer = Answer.ADMITTED
+    with watched.page.expect_navigation():
+        watched.page.evaluate("lookAway(false)")
+        watched.later(2)
+    assert watched.page.content() == "<html><head></head><body>the shop</body></html>"
+
+
+def test_who_missed_the_turn_is_told_and_comes_back_by_looking(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    watched.page.add_init_script(HIDEABLE)
+    shop.queue(3)
+    watched.page.goto(shop.url)
+    watched.later(3)
+    shop.front.store.answer, shop.front.store.left_ms = Answer.MISSED, 600_000
+    watched.later(3)
+    watched.reads("#title", "Your turn came while you were away")
+    watched.reads("#go", "I am here")
+    expect(watched.page.locator("#missed")).to_contain_text("Your place at the front is kept until")
+    watched.later(60)
+    assert ".waitroom/default/join" not in watched.paths
+    watched.page.evaluate("lookAway(false)")
+    shop.front.store.answer = Answer.WAITING
+    with watched.page.expect_request("**/join"):
+        watched.page.keyboard.press("Shift")
+    watched.reads("#position", "3")
+
+
+def test_a_closed_page_reads_what_all_read_and_goes_on_when_the_room_opens(shop: Shop, context: BrowserContext) -> None:
+    rooms, store = shop.front.store.rooms, shop.front.store
+    rooms["default"] = Room(name="default", rate=60, mode=Mode.CLOSED, closed_as="full")
+    shop.queue(300, mode=Mode.CLOSED, version=2)
+    store.answer = Answer.CLOSED
+    watched = Watched(context)
+    watched.page.goto(shop.url)
+    watched.reads("#title", "The queue is full")
+    store.away = True
+    shop.count(None)
+    watched.later(60)
+    watched.later(60)
+    watched.reads("#title", "The queue is full")
+    store.away = False
+    rooms["default"] = Room(name="default", rate=60)
+    shop.queue(300, version=3)
+    store.answer = Answer.WAITING
+    with watched.page.expect_navigation():
+        watched.later(60)
+        watched.later(2)
+    watched.reads("#position", "300")
+    assert ".waitroom/default/me" not in watched.paths
 
 
 def test_a_form_is_never_sent_again_and_leads_back_to_its_page(shop: Shop, context: BrowserContext) -> None:
