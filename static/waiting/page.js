@@ -297,12 +297,12 @@
       // No place yet: closed, full, or being worked on.
       if (["waiting", "paused", "before"].includes(room.view)) goIn(0.5);
       else if (views[room.view][3]) me = {...me, view: room.view};
-      return jittered(rowOf(room.polls, Infinity)[1]);
+      return jittered(me.poll_after_seconds);
     }
     if (room.view === "reconnecting") {
       apart = true;
       me = {...me, view: room.view};
-      return jittered(rowOf(room.polls, me.position || Infinity)[1]);
+      return jittered(rowOf(room.polls, me.position || room.waiting)[1]);
     }
     if (again || apart) {
       // All pages learn of it at once, and come back one by one.

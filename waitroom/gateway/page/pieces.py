@@ -1,8 +1,7 @@
 """A page made of pieces: those that many visitors share are encoded and compressed once, only the rest for each.
 
-gzip holds DEFLATE blocks one after another (RFC 1951). A shared piece is compressed by itself and ends on a whole byte
-with no memory of what came before (a full flush), so such pieces may follow each other in any order; what is each
-visitor's own goes between them as a stored block.
+gzip holds DEFLATE blocks one after another (RFC 1951). A shared piece ends on a whole byte (a full flush), and refers
+back to nothing but the shared piece right before it, so what is each visitor's own can go between as a stored block.
 """
 
 from __future__ import annotations
@@ -37,9 +36,10 @@ class Shared:
 
     __slots__ = ("deflated", "raw")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, before: bytes = b"") -> None:
+        """`before`: what always stands right before it."""
         self.raw = text.encode()
-        press = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        press = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=before)
         self.deflated = press.compress(self.raw) + press.flush(zlib.Z_FULL_FLUSH)
 
 
@@ -48,13 +48,15 @@ class Pieces:
 
     def __init__(self, page: str, shared: Mapping[str, Shared]) -> None:
         self._pieces: list[Shared | str] = []
-        for part in _MARK.split(page):
-            if part in shared:
-                self._pieces.append(shared[part])
-            elif _MARK.fullmatch(part):
+        before = b""
+        for part in filter(None, _MARK.split(page)):
+            if _MARK.fullmatch(part) and part not in shared:
                 self._pieces.append(part)
-            elif part:
-                self._pieces.append(Shared(part))
+                before = b""
+            else:
+                piece = shared.get(part) or Shared(part, before)
+                self._pieces.append(piece)
+                before = piece.raw
 
     def plain(self, own: Mapping[str, bytes]) -> bytes:
         """Return the page, with `own` bytes for the marks that are left."""
