@@ -132,7 +132,7 @@ def test_visitors_who_ask_are_spread_over_the_queue_with_both_its_ends() -> None
 
 def test_without_a_choice_all_cases_run() -> None:
     assert read_cases("") == list(CASES)
-    assert read_cases("me, beat") == ["me", "beat"]
+    assert read_cases("beat, me") == ["me", "beat"]
 
 
 def test_a_case_that_is_not_there_is_told_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:

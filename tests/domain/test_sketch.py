@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waitroom.domain.sketch import MOST_POINTS, position_of, ranks, sketch
+from waitroom.domain.sketch import FRONT, MOST_POINTS, position_of, ranks, sketch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ LENGTHS = [10, 1_000, 100_000, 1_000_000]
 
 def sketched(waiting: int, score: Callable[[int], int]) -> list[tuple[int, int]]:
     """The sketch of a queue whose member at a rank has a score, made as the store and a gateway do."""
-    asked = [rank for rank in ranks(waiting) if rank < waiting - 1] + [waiting - 1]
+    asked = sorted({*range(min(FRONT, waiting)), *ranks(waiting), waiting - 1})
     return sketch([(score(rank), rank + 1) for rank in asked])
 
 
@@ -120,5 +120,5 @@ def test_arrivals_too_uneven_for_200_points_are_told_less_exactly_not_at_length(
 
 
 def test_few_ranks_are_asked_for() -> None:
-    assert ranks(5) == (0, 1, 2, 3, 4)
-    assert len(ranks(1_000_000)) < 480
+    assert (ranks(FRONT), ranks(90)) == ((), (81, 83, 85, 87, 89))
+    assert len(ranks(1_000_000)) < 400

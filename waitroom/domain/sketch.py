@@ -23,14 +23,16 @@ MOST_POINTS: Final = 200
 EXACT_POSITIONS: Final = 10
 STEP_SHARE: Final = 0.025
 TOLERANCE_SHARE: Final = 0.005
+FRONT: Final = 80
+"""So many at the front are all asked for: from there on a step is more than one place."""
 LONGEST_QUEUE: Final = 100_000_000
 
 
 def _all_ranks() -> tuple[int, ...]:
-    found, position = [], 1
+    found, position = [], FRONT
     while position <= LONGEST_QUEUE:
+        position += int(position * STEP_SHARE)
         found.append(position - 1)
-        position += max(1, int(position * STEP_SHARE))
     return tuple(found)
 
 
@@ -38,7 +40,7 @@ _RANKS: Final = _all_ranks()
 
 
 def ranks(waiting: int) -> tuple[int, ...]:
-    """Return the ranks, from 0, to ask for in a queue of at most `waiting`; its end is asked for besides."""
+    """Return the ranks, from 0, to ask for in a queue of at most `waiting`, beside the front and the end."""
     return _RANKS[: bisect_left(_RANKS, waiting)]
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from waitroom.domain.audit import Author, Deed, Source, steps_between, undoing
 from waitroom.domain.message import Message, said
 from waitroom.domain.room import LIVE_FIELDS, Mode, Room
-from waitroom.domain.sketch import LONGEST_QUEUE, ranks
+from waitroom.domain.sketch import FRONT, LONGEST_QUEUE, ranks
 from waitroom.domain.snapshot import Pulse, Snapshot
 from waitroom.domain.visit import Answer, Census, Renewal, Visit
 from waitroom.errors import Refused, RoomUnknown, StoreUnavailable, VersionConflict
@@ -227,7 +227,7 @@ class RedisStore:
         census = self._memory(room).census
         # The queue may have grown since the census; ranks beyond its end cost next to nothing.
         longest = LONGEST_QUEUE if census is None else 2 * census.waiting + 10_000
-        (text,) = await self._run("snapshot", room, *ranks(longest))
+        (text,) = await self._run("snapshot", room, FRONT, *ranks(longest))
         facts = json.loads(text)
         return Snapshot(
             _census(facts["census"]),

@@ -5,7 +5,8 @@
 -- which speeds are measured; and the journal's length.
 --
 -- KEYS    config state queue called missed active snapshot journal pulse
--- ARGV    1 now_us or ''   2 … ranks to ask for, rising, from 0; those beyond the queue are passed by, its end is added
+-- ARGV    1 now_us or ''   2 how many at the front to take each   3 … ranks beyond them, rising, from 0; those beyond the
+--         queue are passed by, its end is added
 -- Returns the snapshot: JSON with `census` (in the order of lib/census.lua), `frontier_us`, `points` ([score, position],
 --         rising) and `pulses` ([ms, called, left, returned, freed], oldest first);  or 'unconfigured'
 -- include now
@@ -51,20 +52,23 @@ if now_ms - pulse_ms >= PULSE_MS then
 end
 
 local points = {}
-local function point(rank)
-  local found = redis.call('ZRANGE', keys.queue, rank, rank, 'WITHSCORES')
-  points[#points + 1] = '[' .. whole(tonumber(found[2])) .. ',' .. (rank + 1) .. ']'
+local function take(first, last)
+  local found = redis.call('ZRANGE', keys.queue, first, last, 'WITHSCORES')
+  for i = 2, #found, 2 do
+    points[#points + 1] = '[' .. whole(tonumber(found[i])) .. ',' .. (first + i / 2) .. ']'
+  end
 end
-local last = waiting - 1
-for i = 2, #ARGV do
+local front, last = tonumber(ARGV[2]), waiting - 1
+take(0, front - 1)
+for i = 3, #ARGV do
   local rank = tonumber(ARGV[i])
   if rank >= last then
     break
   end
-  point(rank)
+  take(rank, rank)
 end
-if waiting > 0 then
-  point(last)
+if last >= front then
+  take(last, last)
 end
 
 for i, value in ipairs(counts) do
