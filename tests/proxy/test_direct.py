@@ -347,6 +347,15 @@ async def test_what_is_our_own_never_sets_out(path: bytes) -> None:
         assert stack.direct == 0
 
 
+async def test_what_was_decided_in_vain_is_not_decided_again() -> None:
+    """So a token that is rejected is counted once."""
+    gate, metrics, cookie = admitted_gate(ScriptedStore({"sale": ROOM}))
+    async with ready(page, gate) as (stack, _, client):
+        client.write(request(b"/", cookie + b"A"))
+        assert (await client.head()).startswith(b"HTTP/1.1 429 ")
+        assert (stack.direct, metrics.told["token_rejected", "malformed"]) == (0, 1)
+
+
 async def test_without_a_fresh_pass_nobody_sets_out() -> None:
     store = ScriptedStore({"sale": ROOM})
     gate, _, cookie = admitted_gate(store)

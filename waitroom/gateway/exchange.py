@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
     from uvicorn.server import ServerState
 
+    from waitroom.gateway.decision import Decision
     from waitroom.gateway.direct import Trip
     from waitroom.gateway.request_head import RequestHead
     from waitroom.gateway.response_head import ResponseHead
@@ -66,6 +67,8 @@ class Exchange(RequestResponseCycle):
     tunnel: ClientTunnel | None = None
     trip: Trip | None = None
     """On the direct way; handed over to the application if it does not end there."""
+    decision: Decision | None = None
+    """What the gate decided when it could not let the request set out on the direct way; spares it doing so again."""
     disconnected = False
     more_body = True
     response_started = False

@@ -91,11 +91,11 @@ class Gate:
                     return
             await self._own(scope, receive, send)
             return
-        extensions = scope.get("extensions")
-        if extensions is not None and b"#" in extensions.get("waitroom.target", b""):
+        extensions = scope.get("extensions") or {}
+        if b"#" in extensions.get("waitroom.target", b""):
             await _refuse(scope, send, "A request's target has no fragment.")
             return
-        decision = self._decide(
+        decision: Decision = extensions.get("waitroom.decision") or self._decide(
             scope["method"], scope["raw_path"], scope["headers"], scope.get("client"), scope["scheme"]
         )
         verdict, room = decision.verdict, decision.room
@@ -125,7 +125,7 @@ class Gate:
     # In.
 
     def set_out(self, exchange: Exchange) -> bool:
-        """Send a request to the site by the direct way. False: it must go the ordinary way, as if never seen here."""
+        """Send a request to the site by the direct way. False: it must go the ordinary way, with what was decided."""
         request, connection = exchange.request, exchange.connection
         if self._site_set_out is None or self._is_own(request.decoded_path()):
             return False
@@ -135,6 +135,7 @@ class Gate:
         headers = decision.asked.headers
         edit: Edit = _passed_by
         if verdict not in THROUGH:
+            exchange.decision = decision
             return False
         if verdict is FRESH:
             proofs = decision.proofs
@@ -152,6 +153,7 @@ class Gate:
             request.version,
         )
         if trip is None:
+            exchange.decision = decision
             return False
         exchange.set_out(trip, partial(self._through, decision))
         self._metrics.requests(room, verdict)

@@ -214,6 +214,8 @@ class GatewayProtocol(HttpToolsProtocol):
         }
         if exchange.tunnel is not None:
             extensions["waitroom.tunnel"] = exchange.tunnel
+        if exchange.decision is not None:
+            extensions["waitroom.decision"] = exchange.decision
         if exchange.trip is not None:
             extensions["waitroom.trip"] = exchange.trip
             exchange.trip = None
