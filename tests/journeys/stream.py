@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import random
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from waitroom.store.redis import RedisStore
 
 CAPACITY, RATE, SHOPPERS = 40, 250, 400
+JOINS_PER_SECOND = int(os.environ.get("WAITROOM_JOINS_PER_SECOND", "500"))
 QUEUE, SALE = "queue", "sale"
 
 
@@ -55,7 +57,7 @@ class Stream:
     """`per_second` visitors join the room `queue`, which lets nobody in; others shop in `sale`, which is full."""
 
     url: str
-    per_second: int = 500
+    per_second: int = JOINS_PER_SECOND
     replicas: int | None = None
     rooms: tuple[str, ...] = (QUEUE, SALE)
     found: Found = field(default_factory=Found)

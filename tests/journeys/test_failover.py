@@ -26,7 +26,7 @@ async def test_a_planned_failover_of_sentinels_loses_nothing(tmp_path: Path) -> 
         async def planned() -> None:
             await asyncio.to_thread(shop.sentinels[0].ask, "SENTINEL", "FAILOVER", "shop")
 
-        found = await Stream(shop.url).run(planned, after=5.0)
+        found = await Stream(shop.url).run(planned, after=3.5)
         print(f"sentinels, planned: {found}")
         check(found)
         assert shop.master() is not before
@@ -52,7 +52,7 @@ async def test_a_failover_of_a_shard_loses_nothing_planned_and_not(tmp_path: Pat
             replica = cluster.replica_of(cluster.owner(key(QUEUE, "queue")))
             await asyncio.to_thread(replica.ask, "CLUSTER", "FAILOVER")
 
-        found = await Stream(cluster.url).run(planned, after=2.0)
+        found = await Stream(cluster.url).run(planned, after=1.5)
         print(f"cluster, planned: {found}")
         check(found)
         for master in {cluster.owner(key(room, "queue")) for room in (QUEUE, "sale")}:

@@ -143,16 +143,20 @@ class Farm:
         return node
 
     def _node(self, program: str, port: int, options: list[str]) -> Node:
-        node = Node(program, port, self.directory / str(port), options)
+        node = Node(program, port, self._place(port), options)
         node.start()
         self.nodes.append(node)
         return node
+
+    def _place(self, port: int) -> Path:
+        """Return where the next server keeps its files; a port may be another's later."""
+        return self.directory / f"{len(self.nodes)}-{port}"
 
     def sentinel(
         self, master: Node, name: str, port: int, *lines: str, quorum: int = 2, tls: tuple[Path, Path] | None = None
     ) -> Node:
         """Start one that watches `master`; `lines` are more of its configuration."""
-        directory = self.directory / str(port)
+        directory = self._place(port)
         directory.mkdir()
         (directory / "sentinel.conf").write_text(
             "\n".join([

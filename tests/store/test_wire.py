@@ -277,6 +277,14 @@ async def test_a_refused_greeting_fails_the_calls_and_sends_none(stage: Stage, r
     assert stage.server.heard == []
 
 
+async def test_a_server_that_repeats_the_password_in_its_error_is_not_quoted(stage: Stage) -> None:
+    client = stage.client(username="ada", password="pass")
+    stage.server.refuses[b"AUTH"] = b"-ERR unknown command 'AUTH', with args beginning with: 'ada' 'pass' \r\n"
+    with pytest.raises(ConnectionError, match=r"unknown command 'AUTH'$") as told:
+        await client.command("GET", "a")
+    assert "pass" not in str(told.value)
+
+
 async def test_nothing_is_sent_to_a_server_that_does_not_greet_back(stage: Stage) -> None:
     client = stage.client(deadline_seconds=0.05)
     stage.server.mute = True

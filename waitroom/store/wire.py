@@ -52,7 +52,13 @@ _packed: Callable[[tuple[Word, ...]], bytes] = pack_command  # type: ignore[assi
 
 
 class ServerError(Exception):
-    """The server answered with an error; its first word is the kind, as in `OOM command not allowed …`."""
+    """The server answered with an error; its first word is the kind, as in `OOM command not allowed …`.
+
+    What it repeats of a command's arguments is left out: it may be a password or a visitor.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words.partition(", with args beginning with")[0])
 
 
 class Unacknowledged(ConnectionError):
