@@ -47,7 +47,7 @@
   let own = alone() || !!data.token_url && (window.top !== window || !navigator.cookieEnabled);
   let confirmed = !data.token_url;            // the browser has brought our place back, so it keeps cookies
   let epoch, apart = me.view === "reconnecting";
-  let failures = 0, blocked = false, asking = false, askedAt = heardAt, joining = false, going = 0, leaving = false;
+  let failures = 0, blocked = false, asking = false, askedAt = heardAt, joining = false, going = 0, leftAt = -Infinity;
   let timer = 0, least = Infinity, first = 0, shown = Infinity, pace = 0;
   const storeNow = () => Date.now() + offset;
   const key = "waitroom-" + me.room;
@@ -76,7 +76,6 @@
     if (joining) return "joining";
     if (blocked) return "blocked";
     if (failures && !navigator.onLine) return "offline";
-    if (leaving && me.state === "active") return "admitted";
     if (isAway()) return "reconnecting";
     if (me.state === "active") return "admitted";
     if (me.view === "waiting" && (shown === 1 || me.wait && me.wait.high_minutes === 1)) return "near";
@@ -204,15 +203,15 @@
   // Loads the page first asked for. What came by another method than GET is never sent again.
   const go = () => {
     if (data.preview) return;
-    leaving = true;
+    leftAt = Date.now();
     clearTimeout(going);
     going = 0;
-    later(30);
     if (data.go) location.assign(data.go);
     else if (data.reload) location.reload();
     else location.replace(location.pathname + location.search);
   };
-  const goIn = (seconds) => { if (!going) going = setTimeout(go, seconds * 1000); };
+  // A shop may be slow to answer: what is on its way is not asked for again.
+  const goIn = (seconds) => { if (!going && Date.now() - leftAt > 80000) going = setTimeout(go, seconds * 1000); };
   const watched = () => !document.hidden;
   let sound = null, lock = null, wantsLock = false;
   const beep = () => {
@@ -327,6 +326,7 @@
     const mine = own || joins === true, stop = new AbortController();
     const patience = setTimeout(() => stop.abort(), 15000);
     let pause = 0, next = 0, answer = null;
+    blocked = false;
     try {
       const url = joins === true ? data.join : mine ? data.me : data.queue;
       const response = await fetch(url, {method: joins === true ? "POST" : "GET", cache: "no-cache", credentials: "same-origin", signal: stop.signal});
@@ -355,7 +355,8 @@
   // The people in the picture take a step when the place falls.
   const walk = () => {
     const people = $("people");
-    if (!people || people.classList.contains("step")) return;
+    if (!people || Date.now() - walk.at < 10000) return;
+    walk.at = Date.now();
     people.classList.add("step");
     setTimeout(() => people.classList.remove("step"), 1400);
   };
@@ -370,7 +371,7 @@
   };
   addEventListener("online", wake);
   addEventListener("offline", () => ask());
-  addEventListener("pageshow", (event) => { if (event.persisted) { leaving = false; wake(); } });
+  addEventListener("pageshow", (event) => { if (event.persisted) { leftAt = -Infinity; wake(); } });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) { clearTimeout(going); going = 0; } else wake();
   });
@@ -410,6 +411,5 @@
     ticked = Date.now();
     if (shown > least && least < Infinity) shown = calm() ? least : Math.max(least, shown - pace * passed);
     show();
-    if (me.opens_ms && view === "before" && me.opens_ms < storeNow() && Date.now() - askedAt > 2000) ask();
   }, 500);
 })();

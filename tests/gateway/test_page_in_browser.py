@@ -223,7 +223,7 @@ def test_a_lost_network_is_told_and_asked_again_for_ever(shop: Shop, context: Br
     context.set_offline(True)
     watched.reads("#title", "You are offline")
     for _ in range(8):
-        with watched.page.expect_request("**/queue.json"):
+        with watched.page.expect_event("requestfailed"):
             watched.later(70)
     expect(watched.page.locator("#fresh")).to_contain_text("minutes ago. These numbers are old.")
     watched.reads("#position", "300")
