@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waitroom.domain.short_code import ALPHABET, read_short_code, short_code
+from waitroom.domain.short_code import ALPHABET, mark_of, mark_of_code, read_short_code, short_code
 
 VISITORS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-", min_size=22, max_size=22)
 
@@ -37,6 +37,11 @@ def test_a_code_is_read_however_it_is_written(visitor: str) -> None:
 def test_what_is_no_code_is_told_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="7F3K-92QD"):
         read_short_code(text)
+
+
+@given(VISITORS)
+def test_a_code_stands_for_the_bits_that_are_searched_for(visitor: str) -> None:
+    assert mark_of_code(short_code(visitor)) == mark_of(visitor.encode())
 
 
 def test_codes_tell_visitors_apart() -> None:

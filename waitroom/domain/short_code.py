@@ -24,3 +24,16 @@ def read_short_code(text: str) -> str:
     if len(characters) != _BITS // 5 or any(character not in ALPHABET for character in characters):
         raise ValueError(f"{text!r} is no code: it has eight letters and digits, such as 7F3K-92QD")
     return f"{characters[:4]}-{characters[4:]}"
+
+
+def mark_of(visitor: bytes) -> bytes:
+    """Return the bits of a visitor's id that the code writes; cheaper to compare than the code."""
+    return hashlib.sha256(visitor).digest()[: _BITS // 8]
+
+
+def mark_of_code(code: str) -> bytes:
+    """Return the bits that `code`, as `short_code` writes it, stands for."""
+    number = 0
+    for character in code.replace("-", ""):
+        number = number << 5 | ALPHABET.index(character)
+    return number.to_bytes(_BITS // 8, "big")

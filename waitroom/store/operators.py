@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waitroom.domain.audit import read_line
 from waitroom.domain.history import Sample, step_for
 from waitroom.domain.journal import JournalLine, Place, Search
-from waitroom.domain.short_code import short_code
+from waitroom.domain.short_code import mark_of, mark_of_code
 from waitroom.errors import VersionConflict
 
 from .keys import HOUSE, key
@@ -103,29 +103,30 @@ class RedisOperatorStore(RedisStore):
         return Place(state.decode(), int(score), int(position), int(left))
 
     async def find(self, room: str, code: str, *, cursor: str = "") -> Search:
-        looked_at = 0
+        looked_at, mark = 0, mark_of_code(code)
         place, _, at = cursor.partition(":")
         places = SEARCHED[SEARCHED.index(place) if place in SEARCHED else 0 :]
         for name in places:
             for _ in range(_STEPS_A_CALL):
                 visitors, at = await self._some_visitors(room, name, at)
                 looked_at += len(visitors)
-                found = next((visitor for visitor in visitors if short_code(visitor) == code), None)
+                found = next((visitor for visitor in visitors if mark_of(visitor) == mark), None)
                 if found is not None:
-                    return Search(found, None, looked_at)
+                    return Search(found.decode(), None, looked_at)
                 if not at:
                     break
             else:
                 return Search(None, f"{name}:{at}", looked_at)
         return Search(None, None, looked_at)
 
-    async def _some_visitors(self, room: str, name: str, at: str) -> tuple[list[str], str]:
+    async def _some_visitors(self, room: str, name: str, at: str) -> tuple[list[bytes], str]:
         """Return some of the visitors that a key knows, and where to go on; empty at its end."""
         if name == "journal":
             lines = await self.journal(room, before=at, limit=_STEP)
-            return [line.visitor for line in lines if line.visitor], lines[-1].id if len(lines) == _STEP else ""
+            known = [line.visitor.encode() for line in lines if line.visitor]
+            return known, lines[-1].id if len(lines) == _STEP else ""
         scanned, pairs = await self.command("find", "ZSCAN", key(room, name), at or "0", "COUNT", _STEP)
-        return [visitor.decode() for visitor in pairs[::2]], "" if scanned == b"0" else scanned.decode()
+        return pairs[::2], "" if scanned == b"0" else scanned.decode()
 
     async def _entries(self, name: str, room: str, before: str, limit: int) -> list[tuple[str, dict[str, str]]]:
         """Return entries of a stream, newest first."""
