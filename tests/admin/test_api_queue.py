@@ -203,3 +203,19 @@ async def test_before_it_is_done_a_verb_says_whom_it_touches_and_what_it_does_to
         {"verb": "admit", "arguments": {}},
     ):
         assert (await post(listener, f"{ROOM}/forecast", **wrong)).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("history", {"since_ms": str(10**30)}),
+        ("history", {"until_ms": str(10**15)}),
+        ("visitors/7F3K-92QD", {"cursor": "queue:abc"}),
+        ("visitors/7F3K-92QD", {"cursor": "config:0"}),
+        ("journal", {"cursor": f"{10**20}-0"}),
+    ],
+)
+async def test_what_the_store_would_choke_on_never_comes_to_it(
+    listener: Listener, path: str, query: dict[str, str]
+) -> None:
+    assert (await listener.operator.get(f"{ROOM}/{path}", params=query)).status_code == 422

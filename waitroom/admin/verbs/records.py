@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .desk import Verbs
 
 _DEFAULT_HISTORY_MS = 900_000
+_LATEST_MS = 99_999_999_999_999
 _HOUSE_LINES = 1_001
 _ENTRY = re.compile(r"\d{1,15}-\d{1,12}")
 _CURSOR = re.compile(r"(\d{1,15}-\d{1,12})@([a-z0-9_-]{0,40})")
@@ -50,8 +51,12 @@ async def journal(desk: Verbs, call: Call[JournalPage]) -> dict[str, Any]:
 
 
 class HistoryRange(Arguments):
-    since_ms: int | None = Field(default=None, ge=0, description="From when; by default 15 minutes before the end.")
-    until_ms: int | None = Field(default=None, ge=0, description="Until when, in ms since 1970; by default now.")
+    since_ms: int | None = Field(
+        default=None, ge=0, le=_LATEST_MS, description="From when; by default 15 minutes before the end."
+    )
+    until_ms: int | None = Field(
+        default=None, ge=0, le=_LATEST_MS, description="Until when, in ms since 1970; by default now."
+    )
 
 
 async def history(desk: Verbs, call: Call[HistoryRange]) -> dict[str, Any]:

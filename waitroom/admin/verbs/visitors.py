@@ -50,7 +50,11 @@ class Code(Arguments):
 
 
 class Searching(Code):
-    cursor: str = Field(default="", max_length=80, description="`next` of the answer before, to go on with the search.")
+    cursor: str = Field(
+        default="",
+        pattern=r"^((called|active|missed|queue):[0-9]{1,20}|journal:[0-9]{1,15}-[0-9]{1,12})?$",
+        description="`next` of the answer before, to go on with the search.",
+    )
 
 
 async def admit(desk: Verbs, call: Call[Admitting]) -> dict[str, Any]:
