@@ -40,6 +40,14 @@ async def test_a_template_may_change_a_part_of_the_page(room_with: RoomWith) -> 
     assert b"You are in the queue</h1>" in body
 
 
+async def test_the_template_of_the_docs_works(room_with: RoomWith) -> None:
+    room = room_with(DOCS.partition("```html+jinja\n")[2].partition("```")[0])
+    assert list(template_mistakes(room)) == []
+    body = (await Front(room).ask()).body
+    assert "&lt;Maison&gt; · Winter sale".encode() in body
+    assert b'<style nonce="nonce">h1 { font-family' in body
+
+
 async def test_a_template_may_be_a_page_of_its_own_under_the_same_policy(room_with: RoomWith) -> None:
     room = room_with(WHOLE)
     assert list(template_mistakes(room)) == []
