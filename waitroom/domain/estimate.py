@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 EDGES: Final = (0, 1, 2, 5, 10, 15, 30, 60)
 """Minutes between which ranges lie; the last is open."""
-HORIZONS_SECONDS: Final = (10, 60, 300)
+HORIZONS_SECONDS: Final = (60, 300)
+LEAST_SECONDS: Final = 10
+"""Totals of a shorter time tell no speed."""
 UNHINDERED_PER_MINUTE: Final = 600_000.0
 """How fast the beats call where nothing limits."""
 
@@ -96,12 +98,12 @@ def _drain(room: Room, snapshot: Snapshot, lean: int) -> _Drain:
     census = snapshot.census
     assumed = 0.3 if lean > 0 and not _absence_known(room, snapshot) else 0.0
     present = 1 - max(census.missed_share, assumed)
-    returned = _per_minute(snapshot, "returned", 0)
+    returned = _per_minute(snapshot, "returned")
     pace = UNHINDERED_PER_MINUTE
     rate = room.rate_at(census.now_ms)  # during a ramp, what it is now: nobody is promised what is still to come
     if rate is not None:
         pace = max(1.0, rate / present - returned) * (1 + 0.08 * lean)
-    leaving = min(0.5, (_per_minute(snapshot, "left", 0) or 0.0) / max(1, census.waiting))
+    leaving = min(0.5, _per_minute(snapshot, "left") / max(1, census.waiting))
     if room.capacity is None:
         return _Drain(inf, pace, pace, leaving)
     freed = _churn(snapshot, lean)
@@ -124,14 +126,14 @@ def _since(snapshot: Snapshot, seconds: int) -> Pulse | None:
     found = next((pulse for pulse in reversed(snapshot.pulses) if pulse.at_ms <= now_ms - seconds * 1000), None)
     if found is None and snapshot.pulses:
         found = snapshot.pulses[0]
-    return found if found is not None and now_ms - found.at_ms >= HORIZONS_SECONDS[0] * 1000 else None
+    return found if found is not None and now_ms - found.at_ms >= LEAST_SECONDS * 1000 else None
 
 
-def _per_minute(snapshot: Snapshot, total: str, otherwise: float) -> float:
-    """Return how much a total grew each minute of the last five."""
+def _per_minute(snapshot: Snapshot, total: str) -> float:
+    """Return how much a total grew each minute of the last five; 0 when that cannot be told yet."""
     then = _since(snapshot, HORIZONS_SECONDS[-1])
     if then is None:
-        return otherwise
+        return 0.0
     grown: int = getattr(snapshot.now, total) - getattr(then, total)
     return grown * 60_000 / (snapshot.census.now_ms - then.at_ms)
 
@@ -139,12 +141,12 @@ def _per_minute(snapshot: Snapshot, total: str, otherwise: float) -> float:
 def _churn(snapshot: Snapshot, lean: int) -> float | None:
     """Return how many slots become free a minute: the most, the likeliest or the least of what the horizons say."""
     said = []
-    for seconds in HORIZONS_SECONDS[1:]:
+    for seconds in HORIZONS_SECONDS:
         then = _since(snapshot, seconds)
         if then is None:
             return None
         count = snapshot.now.freed - then.freed
-        said.append((count + lean * sqrt(count)) * 60_000 / (snapshot.now.at_ms - then.at_ms))
+        said.append((count + lean * sqrt(count)) * 60_000 / (snapshot.census.now_ms - then.at_ms))
     if not any(said):
         return None
     return max(said) if lean > 0 else min(said) if lean < 0 else said[0] or said[-1]
