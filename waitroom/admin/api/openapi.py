@@ -29,6 +29,8 @@ _REFUSALS: Final = {
     "429": "More often than the room allows.",
     "503": "The store does not answer.",
 }
+_FILES: Final = {"export": ("text/csv", "application/x-ndjson"), "report": ("text/html",)}
+"""Verbs that answer with a file, and its media types."""
 _SCHEMAS: Final[dict[str, Any]] = {
     "Problem": {
         "type": "object",
@@ -123,8 +125,8 @@ def _header(name: str, sentence: str, pattern: str) -> dict[str, Any]:
 
 
 def _answer(verb: Verb) -> dict[str, Any]:
-    if verb.name == "export":
-        return {"text/csv": {"schema": {"type": "string"}}, "application/x-ndjson": {"schema": {"type": "string"}}}
+    if verb.name in _FILES:
+        return {media_type: {"schema": {"type": "string"}} for media_type in _FILES[verb.name]}
     state = verb.reversible or verb.name in {"show", "create"}
     schema = {"$ref": "#/components/schemas/RoomState"} if state else {"type": "object"}
     return {"application/json": {"schema": schema}}
