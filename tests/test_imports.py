@@ -53,7 +53,7 @@ ARROWS = {
     "configuration": arrow("domain errors settings mistakes toml_lines words logo", f"{WEB} {STORE}"),
     "datadir": arrow("errors", f"{WEB} {STORE}"),
     "handover": arrow("settings", f"{WEB} {STORE}"),
-    "following": arrow("errors", f"{WEB} {STORE}"),
+    "following": arrow("errors logs", f"{WEB} {STORE}"),
     "assembly": arrow("admin beat domain errors following gateway logs metrics proxy recording settings store tokens"),
     "worker": arrow("assembly datadir errors handover logs metrics settings"),
     "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect store.inspection"),

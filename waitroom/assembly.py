@@ -146,10 +146,10 @@ class Gateway:
 
     async def start(self) -> None:
         """Beat once, so that the store's clock and its rooms are known before the first visitor comes; then go on."""
-        await follow_once(self.store, self._rooms_changed)
+        await follow_once(self.store, self._log, self._rooms_changed)
         await self._beat.once()
         self._beating = asyncio.create_task(self._beat.run())
-        self._following = asyncio.create_task(follow_rooms(self.store, self._rooms_changed))
+        self._following = asyncio.create_task(follow_rooms(self.store, self._log, self._rooms_changed))
         self._recording = asyncio.create_task(record(self.store, lambda: self._names, self.metrics.meter))
 
     async def stop(self) -> None:
@@ -228,7 +228,7 @@ class Admin:
     def __init__(self, settings: Settings, metrics: Metrics, store: RedisOperatorStore) -> None:
         self.store = store
         self._metrics = metrics
-        log = logs.logger("admin")
+        self._log = log = logs.logger("admin")
         self._access = Access(RedisAccessRecords(store), store.now_ms, Passwords())
         verbs = Verbs(store, self._names, self._access, metrics, log)
         self._app = make_app(verbs, self._access, metrics, log, host=settings.admin.host)
@@ -245,10 +245,10 @@ class Admin:
 
     async def start(self) -> None:
         """Beat once, so that the rooms are known before the first operator asks; then go on."""
-        await follow_once(self.store)
+        await follow_once(self.store, self._log)
         await self._beat.once()
         self._beating = asyncio.create_task(self._beat.run())
-        self._following = asyncio.create_task(follow_rooms(self.store))
+        self._following = asyncio.create_task(follow_rooms(self.store, self._log))
         self._recording = asyncio.create_task(record(self.store, self._names, self._metrics.meter))
         with suppress(StoreUnavailable):
             if await self._access.accounts.nobody_yet():

@@ -11,6 +11,8 @@ from .errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from .logs import Log
+
 PERIOD_SECONDS: Final = 0.5
 
 
@@ -24,18 +26,22 @@ class Rooms(Protocol):
 
 async def follow_rooms(
     store: Rooms,
+    log: Log,
     changed: Callable[[], None] = lambda: None,
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Follow until cancelled; `changed` is called after each change. While the store is away, nothing changes."""
     while True:
-        await follow_once(store, changed)
+        await follow_once(store, log, changed)
         await sleep(PERIOD_SECONDS)
 
 
-async def follow_once(store: Rooms, changed: Callable[[], None] = lambda: None) -> None:
-    """Ask once."""
+async def follow_once(store: Rooms, log: Log, changed: Callable[[], None] = lambda: None) -> None:
+    """Ask once. Rooms that this version cannot read are told once, and the rooms stay as they were."""
     with suppress(StoreError):
-        if await store.follow_rooms():
-            changed()
+        try:
+            if await store.follow_rooms():
+                changed()
+        except ValueError as error:
+            log.failure("rooms_unreadable", error)

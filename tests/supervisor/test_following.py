@@ -1,0 +1,46 @@
+"""How a process hears of rooms made at run time."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from waitroom import logs
+from waitroom.errors import StoreUnavailable
+from waitroom.following import follow_rooms
+
+pytestmark = pytest.mark.anyio
+
+
+class Ended(Exception):
+    """The test has seen enough."""
+
+
+class Rooms:
+    """Answers one after the other."""
+
+    def __init__(self, *answers: bool | Exception) -> None:
+        self.answers = list(answers)
+
+    async def follow_rooms(self) -> bool:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def test_changes_are_taken_up_and_neither_an_absent_store_nor_an_unreadable_room_ends_it() -> None:
+    rooms = Rooms(True, StoreUnavailable("away"), ValueError("a room of a newer version"), False, True)
+    written = io.StringIO()
+    changes: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        if not rooms.answers:
+            raise Ended
+
+    log = logs.Log("gateway", logs.Sink(written, style="json"))
+    with pytest.raises(Ended):
+        await follow_rooms(rooms, log, lambda: changes.append(len(rooms.answers)), sleep=sleep)
+    assert changes == [4, 0]
+    assert written.getvalue().count("rooms_unreadable") == 1
