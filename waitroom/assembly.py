@@ -17,6 +17,7 @@ from .errors import StoreUnavailable
 from .following import follow_once, follow_rooms
 from .gateway.app import build_gate
 from .gateway.document import Documents
+from .gateway.farewells import Farewells
 from .gateway.protocol import ProtocolLimits, protocol_class
 from .metrics import Metrics
 from .proxy.app import Proxy, ProxyOptions
@@ -28,6 +29,7 @@ from .tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
+    from .domain.visit import Census
     from .gateway.exchange import Exchange
     from .settings import GatewaySettings, Settings
     from .store.operators import RedisOperatorStore
@@ -123,7 +125,8 @@ class Gateway:
         self.metrics = metrics
         self._log = logs.logger("gateway")
         self._documents = Documents(store)
-        self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"), then=self._documents.follow)
+        self._farewells = Farewells(store, metrics, self._log)
+        self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"), then=self._follow)
         self._beating: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._recording: asyncio.Task[None] | None = None
@@ -172,6 +175,12 @@ class Gateway:
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
 
+    async def _follow(self, room: str, census: Census | None) -> None:
+        """Do what follows a beat of a room."""
+        await self._documents.follow(room, census)
+        if census is not None:
+            await self._farewells.settle(room)
+
     def _rooms_changed(self) -> None:
         self._take(self._settings)
 
@@ -182,10 +191,11 @@ class Gateway:
         settings = settings.model_copy(update={"rooms": (*self.store.made_rooms, *settings.rooms)})
         self._names = tuple(room.name for room in settings.rooms)
         self._documents.keep(self._names)
-        proxy, documents = self._proxy, self._documents
+        proxy = self._proxy
         self._gate = build_gate(
-            settings, self.store, documents, tokens, proxy, self.metrics, self._log, site_set_out=proxy.set_out
-        )
+            settings, self.store, self._documents, tokens, proxy, self.metrics, self._log,
+            farewells=self._farewells, site_set_out=proxy.set_out,
+        )  # fmt: skip
 
     def _make_proxy(self, options: ProxyOptions) -> Proxy:
         loop_time = asyncio.get_running_loop().time

@@ -15,6 +15,7 @@ from waitroom.domain.visit import Answer, Census, Renewal, Visit
 from waitroom.errors import RoomUnknown, StoreUnavailable
 from waitroom.gateway.app import build_gate
 from waitroom.gateway.document import Documents
+from waitroom.gateway.farewells import Farewells
 from waitroom.logs import Log, Sink
 from waitroom.metrics import Metrics
 from waitroom.settings import GatewaySettings, Settings
@@ -239,14 +240,18 @@ class Front:
         self.site = Site()
         self.metrics = RecordingMetrics()
         self.lines: list[str] = []
+        log = Log("gateway", Sink(self, style="json"))  # type: ignore[arg-type]
+        answering = self.store if store is None else store
+        self.farewells = Farewells(answering, self.metrics, log)
         self.gate = build_gate(
             self.settings,
-            self.store if store is None else store,
+            answering,
             self.documents,
             self.tokens,
             self.site,
             self.metrics,
-            Log("gateway", Sink(self, style="json")),  # type: ignore[arg-type]
+            log,
+            farewells=self.farewells,
             new_visitor=new_visitor,
             new_nonce=lambda: "nonce",
         )

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gateway.front import FETCH, GENERATION, NOW_MS, VISITOR, Front, census
-from waitroom.domain.claims import QueueClaims
+from waitroom.domain.claims import PassClaims, QueueClaims
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.visit import Answer, Visit
 from waitroom.gateway.answer import edited_head
 from waitroom.gateway.desk import Proofs, least_position
+from waitroom.gateway.farewells import MOST
 from waitroom.settings import GatewaySettings
 from waitroom.store.base import Purpose
 
@@ -552,7 +553,35 @@ async def test_a_release_while_the_store_is_away_still_serves_the_answer() -> No
     front.site.headers = [(b"waitroom-release", b"1")]
     reply = await front.ask(cookie=f"{PASS}={front.pass_()}")
     assert (reply.body, reply.cookies) == (b"the shop", {PASS: "", QUEUE: ""})
-    assert front.lines == ["release_failed"]
+    assert front.lines == ["release_postponed"]
+
+
+async def test_a_release_that_the_store_was_away_for_is_made_up_for_once_when_it_is_back() -> None:
+    front = Front()
+    front.store.away = True
+    front.site.headers = [(b"waitroom-release", b"1")]
+    for _ in range(2):
+        await front.ask(cookie=f"{PASS}={front.pass_()}")
+    await front.farewells.settle("default")
+    assert len(front.farewells) == 1, "the store is still away"
+    front.store.away = False
+    front.store.calls.clear()
+    await front.farewells.settle("other")
+    assert front.store.calls == []
+    for _ in range(2):
+        await front.farewells.settle("default")
+    assert front.store.calls == [("release", "default", VISITOR, GENERATION)]
+    assert (front.metrics.told["released", "default"], len(front.farewells)) == (1, 0)
+    assert front.lines == ["release_postponed", "release_made_up"]
+
+
+async def test_the_latest_releases_are_remembered_and_no_more() -> None:
+    front = Front()
+    for i in range(MOST + 1):
+        front.farewells.owe(PassClaims("default", f"v{i}", NOW_MS, NOW_MS, GENERATION), "away")
+    assert len(front.farewells) == MOST
+    await front.farewells.settle("default")
+    assert front.store.calls[0][2] == "v1"
 
 
 async def test_a_session_that_was_over_already_is_not_counted_as_released() -> None:

@@ -238,7 +238,7 @@ async def test_a_new_connection_that_fails_is_not_tried_again() -> None:
     async with proxied(script) as rig:
         got = await rig.get(b"/", b"accept: text/html")
         assert got.startswith(b"HTTP/1.1 502")
-        assert b"<h1>The shop ended the connection before it had answered.</h1>" in got
+        assert b"<h1>The shop is catching up</h1><p>The shop ended the connection before it had answered.</p>" in got
         assert (rig.facts.kinds, len(rig.backend.wires)) == (["vanished"], 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -64,7 +65,7 @@ async def test_who_waits_too_long_gets_503_and_a_time_to_come_back() -> None:
         await rig.settled(lambda: rig.proxy.pool.slots == 1)
         got = await rig.get()
         assert got.startswith(b"HTTP/1.1 503")
-        assert b"\r\nretry-after: 5\r\n" in got
+        assert re.search(rb"\r\nretry-after: [456]\r\n", got)
         assert rig.facts.kinds == ["busy"]
         assert rig.proxy.pool.waiting == 0
         assert "1 of 1" in repr(rig.proxy)

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from waitroom.domain.routing import Router
 
 from .desk import Desk
+from .farewells import Farewells
 from .gate import Gate
 from .health import Health
 from .language import LanguageChoice
@@ -59,13 +60,14 @@ def build_gate(
     metrics: Metrics,
     log: Log,
     *,
+    farewells: Farewells | None = None,
     site_set_out: SetOut | None = None,
     new_visitor: Callable[[], str] = _NEW_VISITOR,
     new_nonce: Callable[[], str] = _NEW_NONCE,
 ) -> Gate:
     """Return the gate in front of `site`, to which `site_set_out` is the direct way.
 
-    After a reload, build another and let it take the place of the old one.
+    After a reload, build another with the same `farewells` and let it take the place of the old one.
     """
     desk = Desk(settings.gateway, store, documents, tokens, metrics, log, new_visitor)
     rooms = [room.name for room in settings.rooms]
@@ -79,7 +81,9 @@ def build_gate(
         PreviewEndpoint(store, tokens, Preview(page, new_nonce)),
         PlacePage(desk, router, page),
     )
-    return Gate(desk, router, page, site=site, own=own, site_set_out=site_set_out)
+    if farewells is None:
+        farewells = Farewells(store, metrics, log)
+    return Gate(desk, router, page, farewells, site=site, own=own, site_set_out=site_set_out)
 
 
 def own_routes(

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .desk import Desk, Proofs
     from .direct import Edit, SetOut
     from .exchange import Exchange
+    from .farewells import Farewells
     from .page.waiting import WaitingPage
     from .visitor import Asked, Header
 
@@ -60,6 +61,7 @@ class Gate:
         desk: Desk,
         router: Router,
         page: WaitingPage,
+        farewells: Farewells,
         *,
         site: ASGIApp,
         own: ASGIApp,
@@ -68,6 +70,7 @@ class Gate:
         self._desk = desk
         self._decide = Decider(desk, router).decide
         self._page = page
+        self._farewells = farewells
         self._site = site
         self._own = own
         self._site_set_out = site_set_out
@@ -216,7 +219,7 @@ class Gate:
             if await self._desk.release(claims):
                 self._metrics.released(claims.room)
         except StoreUnavailable as error:
-            self._desk.log.warning("release_failed", room=claims.room, reason=error.reason)
+            self._farewells.owe(claims, error.reason)
         message["headers"] = with_cookies(message["headers"], self._desk.farewell_headers(proofs))
         await send(message)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from waitroom.errors import BackendError, Refused
-from waitroom.proxy.answers import own_answer, wants_html
+from waitroom.proxy.answers import is_navigation, own_answer
+from waitroom.proxy.back_off import BackOff
 from waitroom.proxy.direct import Trip
 from waitroom.proxy.exchange import SWITCHING, Exchange
 from waitroom.proxy.failures import CLIENT_CLOSED_REQUEST, ClientGone, ResponseBroken, kind_of
@@ -49,6 +51,7 @@ class Proxy:
         self._rewriter = RequestRewriter(origin, options.host_header)
         tls = tls_context(options) if origin.scheme == "https" else None
         self.pool = ConnectionPool(options, origin, tls, self._observer)
+        self._back_off = BackOff(random.uniform)
         self._live: set[Exchange] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
         limits = (options.read_timeout_seconds, options.idle_timeout_seconds)
@@ -170,9 +173,10 @@ class Proxy:
         answer = own_answer(
             error,
             method=scope["method"],
-            html_wanted=wants_html(headers),
+            navigation=is_navigation(headers),
             sent=exchange is not None and exchange.sent,
             unread=exchange is None or not exchange.uploaded,
+            retry_seconds=self._back_off.failed(asyncio.get_running_loop().time(), self.pool.answered_at),
         )
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})

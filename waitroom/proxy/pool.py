@@ -50,6 +50,8 @@ class ConnectionPool:
         self._slots = 0
         self._standing_still = 0
         self._now = 0.0
+        self.answered_at = 0.0
+        """When the last whole answer came, to a quarter of a second, by the clock of `sweep`."""
         self._closing = False
         self._emptied: asyncio.Future[None] | None = None
 
@@ -135,6 +137,8 @@ class ConnectionPool:
 
     def release(self, connection: BackendConnection) -> None:
         """Give a connection back: it is kept for the next if it can be, else ended."""
+        if connection.complete and connection.alive:
+            self.answered_at = self._now
         connection.finish()
         if not connection.reusable or self._closing:
             connection.abort()
