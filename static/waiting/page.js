@@ -48,7 +48,7 @@
   let confirmed = !data.token_url;            // the browser has brought our place back, so it keeps cookies
   let epoch, apart = me.view === "reconnecting";
   let failures = 0, blocked = false, asking = false, askedAt = heardAt, joining = false, going = 0, leftAt = -Infinity;
-  let timer = 0, least = Infinity, first = 0, shown = Infinity, pace = 0;
+  let timer = 0, least = Infinity, first = 0, shown = Infinity, pace = 0, jump = false;
   const storeNow = () => Date.now() + offset;
   const key = "waitroom-" + me.room;
 
@@ -65,9 +65,10 @@
     if (me.state !== "waiting" || !me.position) { shown = least = Infinity; return; }
     if (remember.score !== me.score_us) { shown = Infinity; remember.score = me.score_us; }
     remember();
-    if (shown === Infinity || calm() || shown - least < 3) shown = least;
+    if (jump || shown === Infinity || calm() || shown - least < 3) shown = least;
     else pace = (shown - least) / Math.max(1, interval * 0.8);
     shown = Math.max(shown, least);
+    jump = false;
   };
   const calm = () => document.hidden || me.view !== "waiting" || matchMedia("(prefers-reduced-motion: reduce)").matches;
   const isAway = () => failures > 1 || me.view === "reconnecting";
@@ -363,6 +364,7 @@
   // Sleeping phones and pages brought back from the browser's cache are behind: ask at once.
   const wake = () => {
     if (document.hidden) return;
+    jump = true;
     if (wantsLock) awake();
     show();
     if (me.view === "called") goIn(1);

@@ -144,7 +144,7 @@ def test_the_title_counts() -> None:
 
 @pytest.mark.parametrize("tag", LANGUAGES)
 def test_the_page_fits_into_the_first_flight_in_each_language(tag: str) -> None:
-    for view in ("waiting", "before", "missed"):
+    for view in VIEWS:
         body, headers = page_of(ROOM).render(ROOM, example(view, ROOM, NOW_MS), tag, ADDRESSES, reload=True, gzip=True)
         assert (b"content-encoding", b"gzip") in headers
         assert len(body) <= FIRST_FLIGHT_BYTES, (view, len(body))

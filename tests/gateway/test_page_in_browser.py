@@ -375,15 +375,25 @@ def test_without_scripts_the_page_says_the_same_and_its_link_keeps_the_query(sho
     context.close()
 
 
-def test_a_page_brought_back_asks_at_once(shop: Shop, context: BrowserContext) -> None:
+@pytest.mark.parametrize(
+    "woken",
+    [
+        "dispatchEvent(new Event('online'))",
+        "dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))",
+        "document.dispatchEvent(new Event('visibilitychange'))",
+    ],
+)
+def test_a_page_brought_back_asks_at_once(shop: Shop, context: BrowserContext, woken: str) -> None:
+    shop.front.store.rooms["default"] = Room(name="default", rate=60, poll_budget=1)
+    shop.queue(300)
     watched = Watched(context)
     watched.page.goto(shop.url)
-    watched.reads("#position", "300")
     shop.queue(40)
-    watched.later(1)
-    watched.page.clock.pause_at(watched.page.evaluate("Date.now()") + 1_400)
-    watched.page.evaluate("dispatchEvent(new Event('online'))")
-    watched.later(2)
+    watched.later(5)
+    watched.reads("#position", "300")
+    assert watched.paths == [""]
+    with watched.page.expect_request("**/queue.json"):
+        watched.page.evaluate(woken)
     watched.reads("#position", "40")
 
 
