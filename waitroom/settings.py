@@ -94,6 +94,13 @@ class GatewaySettings(_Section):
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         default=(), description="Networks whose `X-Forwarded-*` and `Forwarded` headers are believed."
     )
+    network_bits_ipv4: int = Field(
+        default=32,
+        ge=8,
+        le=32,
+        description="Bits of an IPv4 address that name the network newcomers are counted by.",
+    )
+    network_bits_ipv6: int = Field(default=64, ge=16, le=128, description="The same of an IPv6 address.")
     prefix: str = Field(
         default="/.waitroom",
         pattern=r"^(/[A-Za-z0-9._~-]+)+$",

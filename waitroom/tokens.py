@@ -54,6 +54,7 @@ class Tokens:
         self._queue = _Signer(oldest_first, "waitroom queue token 1")
         self._pass = _Signer(oldest_first, "waitroom pass 1")
         self._preview = _Signer(oldest_first, "waitroom preview 1")
+        self._blind_key = self._preview.derive_key() + b"waitroom network 1"
         self._verified = lru_cache(_REMEMBERED_PASSES)(self._verify_pass)
 
     def sign_queue(self, claims: QueueClaims) -> str:
@@ -102,6 +103,10 @@ class Tokens:
             raise TokenRejected("foreign")
         if int(ends_at_seconds) * 1000 <= now_ms:
             raise TokenRejected("expired")
+
+    def blinded(self, text: str) -> str:
+        """Return a name for `text` that tells nothing of it to whoever has no key; it changes with the first key."""
+        return hmac.digest(self._blind_key, text.encode(), "sha256").hex()[:32]
 
     def _verify_pass(self, text: str) -> PassClaims:
         name, visitor, issued_ms, end_ms, generation, provisional = _read(self._pass, _PASS, text)

@@ -118,6 +118,10 @@ class ScriptedStore:
             left_ms=self.left_ms if self.answer in {Answer.CALLED, Answer.MISSED, Answer.ADMITTED} else 0,
         )
 
+    async def count_join(self, room: str, network: str, *, most_a_minute: int) -> int:
+        self._called("count_join", room, network, most_a_minute)
+        return 0
+
     async def renew(self, room: str, claims: PassClaims) -> Renewal:
         self._called("renew", room, claims.visitor)
         end_ms = self.clock_ms + self.session_ms if self.active else 0

@@ -20,6 +20,7 @@ from waitroom.domain.visit import Answer, Visit
 from waitroom.errors import StoreUnavailable, TokenRejected
 from waitroom.store.base import Purpose
 
+from .network import network_of
 from .standing import Standing, position_of, standing_of, state_of
 from .visitor import (
     PASS,
@@ -114,6 +115,7 @@ class Desk:
         """Do the same without a scope; `client` is the immediate peer."""
         peer = client[0] if client else ""
         asked = read_headers(headers, trusted=peer in self.trusted)
+        asked.peer = peer
         if asked.forwarding:
             scheme = find_origin(peer, scheme, asked.forwarding, self.trusted).scheme
         return asked, scheme
@@ -168,9 +170,16 @@ class Desk:
 
     # Asking the store.
 
-    async def enter(self, record: RoomRecord, proofs: Proofs, purpose: Purpose) -> Visit:
-        """Return the store's answer, or the one that the room's `on_store_loss` gives while the store is away."""
+    async def enter(self, record: RoomRecord, asked: Asked, proofs: Proofs, purpose: Purpose) -> Visit:
+        """Return the store's answer, or the one that the room's `on_store_loss` gives while the store is away.
+
+        A newcomer from a network of which too many came is not let near the queue.
+        """
         known = proofs.queue or proofs.pass_
+        if known is None and record.room.joins_per_network is not None:
+            left_ms = await self._to_wait_ms(record.room, record.room.joins_per_network, asked, purpose)
+            if left_ms:
+                return Visit(Answer.BLOCKED, "", self.store.now_ms(), "", record.epoch, left_ms=left_ms)
         visitor = known.visitor if known else self.new_visitor()
         try:
             visit = await self.store.enter(record.room.name, visitor, claims=proofs.queue, purpose=purpose)
@@ -181,6 +190,21 @@ class Desk:
         if visit.answer is Answer.ADMITTED and visit.score_us and purpose is not Purpose.LOOK:
             self._note_wait(record.room, visit, proofs.queue)
         return visit
+
+    async def _to_wait_ms(self, room: Room, most: int, asked: Asked, purpose: Purpose) -> int:
+        """Count a newcomer and return 0, or how long the next one of their network must wait."""
+        census = self.store.last_census(room.name)
+        in_vain = purpose is Purpose.DIRECT and census is not None and census.waiting > 0
+        if room.mode in {Mode.CLOSED, Mode.OFF} or purpose is Purpose.LOOK or in_vain:
+            return 0  # it makes no place and no session
+        bits = self.settings.network_bits_ipv4, self.settings.network_bits_ipv6
+        network = network_of(asked, self.trusted, ipv4_bits=bits[0], ipv6_bits=bits[1])
+        if not network:
+            return 0
+        try:
+            return await self.store.count_join(room.name, self.tokens.blinded(network), most_a_minute=most)
+        except StoreUnavailable:
+            return 0  # the answer of a store that is away is for who asks next
 
     def _note_wait(self, room: Room, visit: Visit, claims: QueueClaims | None) -> None:
         """Count how long somebody who enters has waited, and whether the range that they were told came true."""
@@ -391,7 +415,7 @@ class Desk:
             cookies_off=proofs is not None and proofs.by_address,
             position=position,
             wait=None if outlook is None else wait_range(position, outlook.waits),
-            poll_after_seconds=_poll_after_seconds(state, position, outlook),
+            poll_after_seconds=_poll_after_seconds(state, position, outlook, 0 if visit is None else visit.left_ms),
         )
 
 
@@ -401,10 +425,12 @@ def least_position(visit: Visit, proofs: Proofs) -> int:
     return claims.least_position if claims is not None and claims.score_us == visit.score_us else 0
 
 
-def _poll_after_seconds(state: str, position: int, outlook: Outlook | None) -> int:
+def _poll_after_seconds(state: str, position: int, outlook: Outlook | None, left_ms: int) -> int:
     """Return when a visitor should ask for their own standing again."""
     if state == "closed":
         return CLOSED_SECONDS
+    if state == "blocked":
+        return max(UNKNOWN_SECONDS, ceil(left_ms / 1000))
     if outlook is None or state not in {"waiting", "called"}:
         return UNKNOWN_SECONDS
     return ceil(poll_seconds(position, outlook.polls) if state == "waiting" else SHORTEST_SECONDS)

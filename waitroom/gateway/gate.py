@@ -267,7 +267,7 @@ class Gate:
             # A form sent here by another site comes without the cookies that the visitor may well have: a new place
             # would overwrite theirs.
             purpose = Purpose.DIRECT
-        visit = await self._desk.enter(record, proofs, purpose)
+        visit = await self._desk.enter(record, asked, proofs, purpose)
         answer = visit.answer
         if answer is Answer.OFF:
             self._metrics.requests(room, OFF)
@@ -302,6 +302,8 @@ class Gate:
         status, retry_seconds = 429, standing.poll_after_seconds
         if navigation:
             status = record.room.waiting_status
+            if standing.state == "blocked":
+                status = 429
             if outcome == CRAWLER:
                 status, retry_seconds = record.room.crawler_status, RETRY_SECONDS
             tag = reader_language(asked, inner["query_string"], record.room.language)

@@ -64,7 +64,7 @@ class PlacePage:
         if not proofs.by_address and auto and (unattended or self._waits_there(asked, to, record)):
             return _see(to)
         looks = proofs.by_address or unattended
-        visit = await self._desk.enter(record, proofs, Purpose.LOOK if looks else Purpose.JOIN)
+        visit = await self._desk.enter(record, asked, proofs, Purpose.LOOK if looks else Purpose.JOIN)
         standing = self._desk.standing(record, visit, proofs)
         if standing.view in _THROUGH or (proofs.by_address and standing.state == "new"):
             return _see(to)  # a place that is used up, or was forgotten, is no place to wait with
@@ -98,7 +98,11 @@ class PlacePage:
         )
         # The address may hold the place, so no other site is told it.
         headers = [(name, b"no-referrer" if name == b"referrer-policy" else value) for name, value in headers]
-        return answer(200, body, headers + self._desk.place_headers(visit, proofs, standing))
+        status = 200
+        if standing.state == "blocked":
+            status = 429
+            headers.append((b"retry-after", str(standing.poll_after_seconds).encode("ascii")))
+        return answer(status, body, headers + self._desk.place_headers(visit, proofs, standing))
 
 
 def addresses_of(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PROBLEM_TITLES: Final = {
     "closed": "The room is closed",
     "called": "It is your turn in a moment",
+    "blocked": "Too many newcomers from one network",
     "reconnecting": "The queue cannot be reached at the moment",
 }
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from waitroom.store.base import RoomRecord
 
     from .desk import Desk, Proofs
-    from .visitor import Header
+    from .visitor import Asked, Header
 
 STORE_RETRY_SECONDS = 2
 
@@ -36,20 +36,20 @@ class QueueEndpoints:
         record = self._record(request)
         if record is None:
             return unknown_room()
-        proofs = self._proofs(request, record)
+        asked, proofs = self._proofs(request, record)
         if proofs.queue is None:
             if proofs.pass_ is None:
                 return self._unplaced(record)
             if proofs.pass_.fresh(self._desk.store.now_ms(), record.room.refresh_seconds * 1000):
                 return self._active(record, proofs)
-        return await self._ask(record, proofs, Purpose.LOOK)
+        return await self._ask(record, asked, proofs, Purpose.LOOK)
 
     async def join(self, request: Request) -> Response:
         """Give a place with its token, or say where the visitor stands already. A missed turn comes back."""
         record = self._record(request)
         if record is None:
             return unknown_room()
-        proofs = self._proofs(request, record)
+        asked, proofs = self._proofs(request, record)
         if not same_site(request, by_header=proofs.by_header):
             return cross_site()
         if record.room.mode is Mode.OFF:
@@ -58,14 +58,14 @@ class QueueEndpoints:
             self._desk.store.now_ms(), record.room.refresh_seconds * 1000
         ):
             return self._active(record, proofs)
-        return await self._ask(record, proofs, Purpose.JOIN)
+        return await self._ask(record, asked, proofs, Purpose.JOIN)
 
     async def leave(self, request: Request) -> Response:
         """Give up the place or the session."""
         record = self._record(request)
         if record is None:
             return unknown_room()
-        proofs = self._proofs(request, record)
+        _, proofs = self._proofs(request, record)
         if not same_site(request, by_header=proofs.by_header):
             return cross_site()
         try:
@@ -93,10 +93,10 @@ class QueueEndpoints:
         except RoomUnknown:
             return None
 
-    def _proofs(self, request: Request, record: RoomRecord) -> Proofs:
+    def _proofs(self, request: Request, record: RoomRecord) -> tuple[Asked, Proofs]:
         asked, scheme = self._desk.read(request.scope)
         known = self._desk.find_pass(asked, record.room.name, scheme)
-        return self._desk.find_place(asked, known, request.query_params.get(PLACE, ""))
+        return asked, self._desk.find_place(asked, known, request.query_params.get(PLACE, ""))
 
     def _unplaced(self, record: RoomRecord) -> Response:
         return answer(200, *json_body(self._desk.standing(record, None).as_json()))
@@ -104,13 +104,15 @@ class QueueEndpoints:
     def _active(self, record: RoomRecord, proofs: Proofs) -> Response:
         return answer(200, *json_body(self._desk.standing(record, None, proofs, active=True).as_json()))
 
-    async def _ask(self, record: RoomRecord, proofs: Proofs, purpose: Purpose) -> Response:
-        visit = await self._desk.enter(record, proofs, purpose)
+    async def _ask(self, record: RoomRecord, asked: Asked, proofs: Proofs, purpose: Purpose) -> Response:
+        visit = await self._desk.enter(record, asked, proofs, purpose)
         document: dict[str, Any] = self._desk.standing(record, visit, proofs).as_json()
         place = self._desk.place_of(visit, proofs)
         if purpose is Purpose.JOIN and place is not None:
             document["token"] = self._desk.tokens.sign_queue(place)
         body, headers = json_body(document)
+        if document["state"] == "blocked":
+            return answer(429, body, [*headers, (b"retry-after", str(document["poll_after_seconds"]).encode("ascii"))])
         return answer(200, body, headers + self._desk.place_headers(visit, proofs))
 
 

@@ -64,6 +64,8 @@ class Asked:
     """What one request's headers say."""
 
     # One is made for every request, so what most do not say is not set on the object.
+    peer: str = ""
+    """Address of the immediate peer; empty on a unix socket."""
     host: str = ""
     own_cookies: tuple[bytes, ...] = ()
     """Waitroom's own, as `name=value`."""

@@ -82,6 +82,13 @@ class Store(Protocol):
         """
         ...
 
+    async def count_join(self, room: str, network: str, *, most_a_minute: int) -> int:
+        """Count one newcomer of a client network (a name that tells nothing). 0: counted; else ms until one may come.
+
+        Never counts more than `most_a_minute` in any rolling 60 s; who is told to wait is not counted.
+        """
+        ...
+
     async def beat(self, room: str) -> Census:
         """Move time on: missed turns, ended sessions, calls. At most once per 100 ms whoever asks; else a census."""
         ...

@@ -24,6 +24,7 @@ Times in scores are ms. Three clocks are used, all of them the store's:
 | seconds    | stream | the room's history, a sample a second                      | 15 min                         |
 | tens       | stream | every tenth of them                                        | 4 h                            |
 | minutes    | stream | every sixtieth                                             | 48 h                           |
+| joins:…    | hash   | newcomers of a network, by slot of 5 s; the network's name is a keyed digest | 65 s |
 | audit      | stream | request, version, people, `line` (domain/audit.py, JSON)   | 10,000 entries or 400 days     |
 
 What belongs to no room stands under the house, which no room can be called:
@@ -58,6 +59,7 @@ NAMES: tuple[str, ...] = (
     "seconds",
     "tens",
     "minutes",
+    "joins",
     "audit",
     "accounts",
     "tokens",

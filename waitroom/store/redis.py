@@ -198,6 +198,10 @@ class RedisStore:
             left_ms=int(left),
         )
 
+    async def count_join(self, room: str, network: str, *, most_a_minute: int) -> int:
+        now_us: Word = "" if self._store_time_us is None else self._store_time_us()
+        return int(await self.call("join", (f"{key(room, 'joins')}:{network}",), now_us, most_a_minute))
+
     async def beat(self, room: str) -> Census:
         memory = self._memory(room)
         reply = await self._run("beat", room, new_generation(), *memory.arguments())
