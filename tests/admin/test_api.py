@@ -125,6 +125,14 @@ async def test_a_message_is_a_text_or_a_table_of_languages(listener: Listener) -
     assert state["room"]["message_until"] is None, "the moment was meant for the message before"
 
 
+async def test_a_rooms_language_is_one_that_the_page_speaks(listener: Listener) -> None:
+    assert (await listener.change({"language": "he"})).json()["room"]["language"] == "he"
+    refused = await listener.change({"language": "iw"})
+    assert refused.status_code == 422
+    (mistake,) = refused.json()["mistakes"]
+    assert (mistake["where"], mistake["allowed"]) == ("language", "did you mean `he`?")
+
+
 async def test_all_mistakes_are_told_at_once_and_nothing_is_changed(listener: Listener) -> None:
     answer = await listener.change({"rat": 5, "capacity": -1, "mode": "open", "claim_seconds": True, "burst": [1]})
     told = answer.json()

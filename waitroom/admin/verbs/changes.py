@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from waitroom.domain.audit import FROM_FILE
 from waitroom.domain.room import LIVE_FIELDS, Mode, Room
 from waitroom.errors import Mistake, Refused
+from waitroom.words.overrides import wrong_language
 
 from .call import Arguments, Mistaken, mistakes_of
 
@@ -147,6 +148,8 @@ def checked(record: RoomRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
             live.pop(key, None)
         elif isinstance(value, list) or (isinstance(value, bool) and Room.model_fields[key].annotation is not bool):
             mistakes.append(Mistake(key, "must be a number, a word or null"))
+        elif key == "language" and isinstance(value, str) and (instead := wrong_language(value)):
+            mistakes.append(Mistake(key, f"the page does not speak {value!r}", instead))
         else:
             live[key] = value
     if record.room.ramp is not None and changes.get("rate", FROM_FILE) != FROM_FILE and "ramp" not in changes:
