@@ -166,7 +166,7 @@ class Model:
             return
         most = float(self.room.burst_visitors)
         if self.queue:
-            most = max(1.0, self.rate / 60)
+            most = max(1.0, self.rate / 60) + self.rate / 600
         if self.rate == 0:
             most = 0.0
         grown = self.credit + (self.now_ms - self.credit_ms) * (self.rate / 60_000)

@@ -691,6 +691,14 @@ async def test_the_snapshot_is_made_once_a_second_and_the_same_for_all_who_ask(b
     assert await store.snapshot("sale") == later
 
 
+@pytest.mark.parametrize("rate", [20, 50, 55])
+async def test_a_slow_pace_loses_nothing_between_the_beats(bench: Bench, rate: int) -> None:
+    store = bench.gateway(rate=rate, burst=1, claim_seconds=600)
+    await queue(store, *(str(number) for number in range(60)))
+    census = await bench.run(store, 60, step_seconds=0.1)
+    assert rate - 1 <= census.called_total <= rate + 1
+
+
 async def test_a_change_of_version_makes_a_snapshot_at_once(bench: Bench) -> None:
     store = bench.gateway(rate=600)
     await store.beat("sale")
