@@ -40,6 +40,7 @@ ARROWS = {
     "proxy": arrow("errors read_buffer", f"{STORE} itsdangerous"),
     "meter": arrow("", f"{WEB} {STORE}"),
     "recording": arrow("errors meter", f"{WEB} {STORE}"),
+    "reporting": arrow("errors", f"{WEB} {STORE}"),
     "metrics": arrow("meter", f"{WEB} {STORE}"),
     "logs": arrow("", f"{WEB} {STORE}"),
     "beat": arrow("domain store.base metrics logs errors", f"{WEB} {STORE}"),
@@ -54,7 +55,9 @@ ARROWS = {
     "datadir": arrow("errors", f"{WEB} {STORE}"),
     "handover": arrow("settings", f"{WEB} {STORE}"),
     "following": arrow("errors logs", f"{WEB} {STORE}"),
-    "assembly": arrow("admin beat domain errors following gateway logs metrics proxy recording settings store tokens"),
+    "assembly": arrow(
+        "admin beat domain errors following gateway logs metrics proxy recording reporting settings store tokens"
+    ),
     "worker": arrow("assembly datadir errors handover logs metrics settings"),
     "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect store.inspection"),
     "preview": arrow("domain gateway.page", STORE),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
+import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -22,6 +25,7 @@ from .gateway.protocol import ProtocolLimits, protocol_class
 from .metrics import Metrics
 from .proxy.app import Proxy, ProxyOptions
 from .recording import record
+from .reporting import report
 from .store.access import RedisAccessRecords
 from .store.connect import open_operator_store, open_store
 from .tokens import Tokens
@@ -130,6 +134,8 @@ class Gateway:
         self._beating: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._recording: asyncio.Task[None] | None = None
+        self._reporting: asyncio.Task[None] | None = None
+        self._identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self._retiring: set[asyncio.Task[None]] = set()
         self._options = proxy_options(settings.gateway)
         self._proxy = self._make_proxy(self._options)
@@ -154,9 +160,12 @@ class Gateway:
         self._beating = asyncio.create_task(self._beat.run())
         self._following = asyncio.create_task(follow_rooms(self.store, self._log, self._rooms_changed))
         self._recording = asyncio.create_task(record(self.store, lambda: self._names, self.metrics.meter))
+        self._reporting = asyncio.create_task(report(self.store, self._identity, self._versions))
 
     async def stop(self) -> None:
-        await _ended(self._beating, self._following, self._recording, *self._retiring)
+        await _ended(self._beating, self._following, self._recording, self._reporting, *self._retiring)
+        with suppress(StoreUnavailable):
+            await self.store.say_ended(self._identity)
         await self._proxy.aclose()
         await self.store.aclose()
         self.metrics.flush()
@@ -180,6 +189,9 @@ class Gateway:
         await self._documents.follow(room, census)
         if census is not None:
             await self._farewells.settle(room)
+
+    def _versions(self) -> dict[str, int]:
+        return {room: self.store.record(room).version for room in self._names}
 
     def _rooms_changed(self) -> None:
         self._take(self._settings)

@@ -67,6 +67,7 @@ class RoomFigures:
     idle_seconds: float
     totals: Mapping[str, int]
     """By event, the keys of `ROOM_TOTALS`."""
+    pending_gateways: int = 0
 
 
 ROOM_TOTALS: Final = {
@@ -444,6 +445,11 @@ def room_families(rooms: Sequence[RoomFigures], *, store_up: bool, version: str)
         "Longest time in which somebody waited, the limits had room, and nobody was called.",
         labels=["room"],
     )
+    pending = GaugeMetricFamily(
+        "waitroom_room_pending_gateways",
+        "Gateway processes that do not run the newest version of a room yet.",
+        labels=["room"],
+    )
     totals = {
         event: CounterMetricFamily(f"waitroom_room_{event}", sentence, labels=["room"])
         for event, sentence in ROOM_TOTALS.items()
@@ -462,10 +468,25 @@ def room_families(rooms: Sequence[RoomFigures], *, store_up: bool, version: str)
         recovering.add_metric([room.name], room.recovering_seconds)
         missed.add_metric([room.name], room.missed_share)
         idle.add_metric([room.name], room.idle_seconds)
+        pending.add_metric([room.name], room.pending_gateways)
         for event, family in totals.items():
             family.add_metric([room.name], room.totals[event])
     up = GaugeMetricFamily("waitroom_store_up", "1 when the store answers the admin listener, otherwise 0.")
     up.add_metric([], 1 if store_up else 0)
     build = GaugeMetricFamily("waitroom_build_info", "Always 1; the version is in the label.", labels=["version"])
     build.add_metric([version], 1)
-    return [visitors, mode, rate, capacity, entries, reserved, recovering, missed, idle, *totals.values(), up, build]
+    return [
+        visitors,
+        mode,
+        rate,
+        capacity,
+        entries,
+        reserved,
+        recovering,
+        missed,
+        idle,
+        pending,
+        *totals.values(),
+        up,
+        build,
+    ]

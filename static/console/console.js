@@ -22,7 +22,7 @@ const put = (root, now) => {
     if (name === "store") element.classList.toggle("bad", !now[name]);
   }
 };
-let heard = 0, skew = 0;
+let heard = 0;
 const age = $("#age");
 const old = () => {
   const since = heard ? Date.now() - heard : Infinity;
@@ -31,9 +31,13 @@ const old = () => {
   if (age && heard) age.textContent = stale ? `These figures are ${Math.round(since / 1000)} s old; asking again.` : "live";
 };
 const room = $("#room");
+const tellBehind = (words) => {
+  const link = document.createElement("a");
+  Object.assign(link, {href: location.pathname, textContent: "Look at what is in force now"});
+  $("#behind").replaceChildren(words + " ", link);
+};
 const take = (document_) => {
   heard = Date.now();
-  skew = document_.now_ms - heard;
   for (const now of document_.rooms) {
     for (const root of $$(`[data-room="${CSS.escape(now.name)}"]`)) put(root, now);
     if (room && room.dataset.room === now.name) {
@@ -41,12 +45,8 @@ const take = (document_) => {
       const behind = $("#behind");
       if (String(now.version) !== room.dataset.version) {
         behind.hidden = false;
-        behind.textContent = "Somebody changed this room. ";
-        const link = document.createElement("a");
-        link.href = location.pathname;
-        link.textContent = "Look at what is in force now";
-        behind.append(link);
-        marksOf();
+        if (!behind.textContent) tellBehind("Somebody changed this room.");
+        marksOf(now.version);
       }
     }
   }
@@ -129,23 +129,43 @@ const draw = () => {
       hooks: {draw: [drawMarks]},
     }, rows(lines, past.points), box);
     for (const picture of $$("svg,p", box)) picture.remove();
-    charts.push({plot, lines, box});
+    charts.push({plot, lines, box, figure});
+    $("details", figure).addEventListener("toggle", () => tabulate(charts.find((chart) => chart.figure === figure)));
   }
+};
+// The table behind a chart, which the server wrote as of loading: the newest points first.
+const cell = (value) => value === null ? "\u2014" : value.toLocaleString("en", {minimumFractionDigits: 1, maximumFractionDigits: 1});
+const tabulate = ({figure, lines}) => {
+  if (!$("details", figure).open) return;
+  $("tbody", figure).replaceChildren(...past.points.slice(-20).reverse().map((point) => {
+    const row = document.createElement("tr"), at = document.createElement("th");
+    at.scope = "row";
+    at.textContent = hours.format(point.at_ms);
+    row.append(at, ...lines.map((line) => {
+      const td = document.createElement("td");
+      td.textContent = cell(point[line.figure] === null ? null : point[line.figure] * line.scale);
+      return td;
+    }));
+    return row;
+  }));
 };
 const extend = (point) => {
   if (!past || past.span !== "15m" || (past.points.length && point.at_ms <= past.points.at(-1).at_ms)) return;
   past.points.push(point);
   if (past.points.length > KEPT["15m"]) past.points.shift();
-  for (const {plot, lines} of charts) plot.setData(rows(lines, past.points));
+  for (const chart of charts) { chart.plot.setData(rows(chart.lines, past.points)); tabulate(chart); }
 };
-let askedFor = "";
-const marksOf = async () => {
-  if (askedFor === String(heard)) return;
-  askedFor = String(heard);
+let askedFor = room ? room.dataset.version : "";
+const marksOf = async (version) => {
+  if (askedFor === String(version)) return;
+  askedFor = String(version);
   const answer = await fetch(`/api/v1/audit?room=${encodeURIComponent(room.dataset.room)}&limit=50`);
   if (!answer.ok) return;
-  marks = (await answer.json()).changes.map((line) => [line.at_ms, line.action]);
+  const lines = (await answer.json()).changes;
+  marks = lines.map((line) => [line.at_ms, line.action]);
   for (const {plot} of charts) plot.redraw();
+  const last = lines[0];
+  if (last) tellBehind(`${last.who}: ${last.action}${Object.entries(last.steps || {}).map(([name, [from, to]]) => ` ${name} ${from ?? "none"} \u2192 ${to ?? "none"}`)}.`);
 };
 if (past && window.uPlot) {
   marks = past.marks;

@@ -79,6 +79,7 @@ async def test_a_room_is_shown_as_it_is_in_force_with_its_version_as_etag(listen
         "census",
         "limiting",
         "store_available",
+        "gateways",
     }
     assert (state["name"], state["mode"], state["limiting"]) == ("drop", "on", "nobody waits")
     assert (state["room"]["rate"], state["live"], state["store_available"]) == (600, {}, True)

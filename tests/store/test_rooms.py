@@ -63,3 +63,14 @@ async def test_what_belongs_to_no_room_is_in_the_log_of_the_house(bench: Bench) 
     await RedisAccessRecords(store).note(Deed(by("n1"), "log-in"))
     (line,) = await store.audit((await store.audit_logs())[-1], limit=5)
     assert (line.action, line.who, line.room) == ("log-in", "dana", "")
+
+
+async def test_operators_hear_which_version_each_gateway_runs_until_it_ends(bench: Bench) -> None:
+    one, two = bench.gateway(), bench.gateway()
+    await one.beat("sale")
+    await one.say_running("a", {"sale": 1})
+    await two.say_running("b", {"sale": 1})
+    await one.say_running("a", {"sale": 2})
+    assert {said.gateway: said.versions for said in await two.running()} == {"a": {"sale": 2}, "b": {"sale": 1}}
+    await two.say_ended("b")
+    assert [said.gateway for said in await one.running()] == ["a"]

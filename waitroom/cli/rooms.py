@@ -16,7 +16,7 @@ def rooms_command(connect: Connect, *, as_json: bool) -> None:
 
     \b
     --json: {"rooms": [{"name", "version", "mode", "room", "live", "rate_now", "census", "limiting",
-            "store_available"}]}
+            "store_available", "gateways"}]}
     """  # noqa: D301  # click reads \b as: keep these lines
     from .output import console, table
     from .values import as_text

@@ -28,7 +28,7 @@ def status_command(room: str | None, connect: Connect, *, watch: bool, as_json: 
 
     \b
     --json: {"rooms": [{"name", "version", "mode", "room", "live", "rate_now", "census", "limiting",
-            "store_available"}]}
+            "store_available", "gateways"}]}
     --watch --json: such a document a second, each on a line of its own
     """  # noqa: D301  # click reads \b as: keep these lines
     api = connect()

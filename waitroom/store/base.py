@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from waitroom.domain.message import Message
     from waitroom.domain.room import Room
     from waitroom.domain.snapshot import Snapshot
+    from waitroom.domain.uptake import Running
     from waitroom.domain.visit import Census, Renewal, Visit
 
 
@@ -161,6 +162,10 @@ class OperatorStore(Store, Protocol):
 
     async def audit(self, room: str, *, before: str = "", limit: int) -> list[AuditLine]:
         """Return at most `limit` lines of the room's audit log, newest first; those at the id `before` and older."""
+        ...
+
+    async def running(self) -> list[Running]:
+        """Return what the gateway processes said last of the versions they run."""
         ...
 
     async def admit(self, room: str, count: int, deed: Deed) -> tuple[str, int]:

@@ -37,6 +37,7 @@ What belongs to no room stands under the house, which no room can be called:
 | attempts:… | string | log-ins tried, under the digest of who tried               | 15 min                         |
 | audit      | stream | as above                                                   | as above                       |
 | rooms      | hash   | room made at run time → JSON, empty once removed; `_version` | for ever                     |
+| gateways   | hash   | gateway process → the versions it runs (domain/uptake.py, JSON) | until it ends or is silent |
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ NAMES: tuple[str, ...] = (
     "session",
     "attempts",
     "rooms",
+    "gateways",
 )
 
 

@@ -8,6 +8,7 @@ from waitroom.domain.audit import read_line
 from waitroom.domain.history import Sample, step_for
 from waitroom.domain.journal import JournalLine, Place, Search
 from waitroom.domain.short_code import mark_of, mark_of_code
+from waitroom.domain.uptake import Running, read_running
 from waitroom.errors import VersionConflict
 
 from .keys import HOUSE, key
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SEARCHED: Final = ("called", "active", "missed", "queue", "journal")
 """Where a visitor may be known, the small ones first."""
+_FORGOTTEN_MS: Final = 600_000
 _STEP: Final = 1_000
 _STEPS_A_CALL: Final = 20
 
@@ -63,6 +65,14 @@ class RedisOperatorStore(RedisStore):
         names: list[bytes] = await self.command("rooms", "HKEYS", key(HOUSE, "rooms"))
         made = {name.decode() for name in names} - {"_version"}
         return [*self._memories, *sorted(made - set(self._memories)), HOUSE]
+
+    async def running(self) -> list[Running]:
+        words: list[bytes] = await self.command("gateways", "HGETALL", key(HOUSE, "gateways"))
+        known = [read_running(name.decode(), text) for name, text in zip(words[::2], words[1::2], strict=True)]
+        gone = [one.gateway for one in known if self.now_ms() - one.at_ms > _FORGOTTEN_MS]
+        if gone:
+            await self.command("gateways", "HDEL", key(HOUSE, "gateways"), *gone)
+        return [one for one in known if one.gateway not in gone]
 
     async def admit(self, room: str, count: int, deed: Deed) -> tuple[str, int]:
         word, *number = await self._run("admit", room, new_generation(), count, deed.author.request_id, deed.as_line())

@@ -15,6 +15,7 @@ from waitroom.domain.message import Message, said
 from waitroom.domain.room import LIVE_FIELDS, Mode, Room
 from waitroom.domain.sketch import FRONT, LONGEST_QUEUE, ranks
 from waitroom.domain.snapshot import Pulse, Snapshot
+from waitroom.domain.uptake import Running
 from waitroom.domain.visit import Answer, Census, Renewal, Visit
 from waitroom.errors import Refused, RoomUnknown, StoreUnavailable, VersionConflict
 
@@ -289,6 +290,15 @@ class RedisStore:
     async def sample(self, room: str, counts: Mapping[str, int]) -> None:
         """Add what this process measured, and write this second's sample of the room unless somebody did."""
         await self._run("sample", room, *(word for pair in counts.items() for word in pair))
+
+    async def say_running(self, gateway: str, versions: Mapping[str, int]) -> None:
+        """Keep which version of each room a gateway process runs."""
+        said = Running(gateway, self.now_ms(), versions)
+        await self.command("gateways", "HSET", key(HOUSE, "gateways"), gateway, said.as_text())
+
+    async def say_ended(self, gateway: str) -> None:
+        """Forget a gateway process."""
+        await self.command("gateways", "HDEL", key(HOUSE, "gateways"), gateway)
 
     async def follow_rooms(self) -> bool:
         """Take up what rooms were made or removed at run time; True when there were any."""

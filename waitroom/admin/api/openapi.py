@@ -46,7 +46,18 @@ _SCHEMAS: Final[dict[str, Any]] = {
     },
     "RoomState": {
         "type": "object",
-        "required": ["name", "version", "mode", "room", "live", "rate_now", "census", "limiting", "store_available"],
+        "required": [
+            "name",
+            "version",
+            "mode",
+            "room",
+            "live",
+            "rate_now",
+            "census",
+            "limiting",
+            "store_available",
+            "gateways",
+        ],
         "properties": {
             "name": {"type": "string"},
             "version": {"type": "integer"},
@@ -57,6 +68,11 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "census": {"type": ["object", "null"], "description": "Counts; null while the store is away."},
             "limiting": {"type": ["string", "null"], "description": "What keeps the next visitor out."},
             "store_available": {"type": "boolean"},
+            "gateways": {
+                "type": ["object", "null"],
+                "description": "`running`: how many gateway processes there are; `pending`: which of them do not run "
+                "this version yet. Null while the store is away.",
+            },
         },
     },
 }

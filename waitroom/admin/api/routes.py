@@ -92,4 +92,5 @@ def _figures(state: RoomState) -> RoomFigures:
             "missed": census.missed_total, "returned": census.returned_total, "left": census.left_total,
             "released": census.released_total, "ended": census.ended_total,
         },
+        pending_gateways=0 if state.uptake is None else len(state.uptake.pending),
     )  # fmt: skip

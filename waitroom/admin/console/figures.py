@@ -45,6 +45,7 @@ def figures(
         "wait": wait_words(wait),
         "shop_p50_ms": None, "shop_p95_ms": None, "shop_error_share": None,
         "recovering": False,
+        "pending": "" if state.uptake is None else state.uptake.words,
     }  # fmt: skip
     if census is not None:
         facts |= {

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from waitroom.admin.verbs import RoomState, Verbs
 
 PERIOD_SECONDS: Final = 1.0
+LASTS_SECONDS: Final = 10.0
+"""How long a stream lasts: browsers open the next by themselves, and have to be let in again."""
 _RECENT_MS: Final = 4_000
 _RETRY: Final = b"retry: 1000\n\n"
-MOST_CONSOLES: Final = 200
 
 
 class Live:
@@ -56,7 +57,7 @@ class Live:
         return {"now_ms": self._verbs.store.now_ms(), "rooms": rooms}
 
     async def stream(self, request: Request) -> StreamingResponse:
-        """Answer with events until the console closes."""
+        """Answer with events for `LASTS_SECONDS`, or until the console closes."""
         headers = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
         return StreamingResponse(self._events(), media_type="text/event-stream", headers=headers)
 
@@ -65,9 +66,11 @@ class Live:
         if self._making is None:
             self._made = asyncio.get_running_loop().create_future()
             self._making = asyncio.create_task(self._make())
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LASTS_SECONDS
         try:
             yield _RETRY
-            while self._made is not None:
+            while self._made is not None and loop.time() < end:
                 yield await asyncio.shield(self._made)
         finally:
             self._looking -= 1

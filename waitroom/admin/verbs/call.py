@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from waitroom.domain.audit import AuditLine, Author
     from waitroom.domain.room import Room
+    from waitroom.domain.uptake import Uptake
     from waitroom.domain.visit import Census
 
 
@@ -66,6 +67,8 @@ class RoomState:
     census: Census | None
     """None while the store is away and nothing was heard yet."""
     store_available: bool
+    uptake: Uptake | None = None
+    """How far the newest version is taken up by the gateways; None while the store does not say."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -78,6 +81,9 @@ class RoomState:
             "census": None if self.census is None else asdict(self.census),
             "limiting": None if self.census is None else limiting(self.room, self.census).value,
             "store_available": self.store_available,
+            "gateways": None
+            if self.uptake is None
+            else {"running": self.uptake.gateways, "pending": list(self.uptake.pending)},
         }
 
 

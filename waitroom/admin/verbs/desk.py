@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from waitroom.domain.audit import steps_between
+from waitroom.domain.uptake import uptake
 from waitroom.errors import Mistake, StoreUnavailable, VersionConflict
 
 from .call import Call, Mistaken, RoomState, Stale, mistakes_of
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from waitroom.admin.access import Access
     from waitroom.domain.audit import AuditLine, Author
+    from waitroom.domain.uptake import Running
     from waitroom.domain.visit import Census
     from waitroom.logs import Log
     from waitroom.metrics import Metrics
@@ -71,16 +74,25 @@ class Verbs:
 
     async def rooms(self) -> list[RoomState]:
         """Return every room, in the configuration's order."""
-        return [await self.show(name) for name in self.names()]
+        said = await self._running()
+        return [await self._shown(name, said) for name in self.names()]
 
     async def show(self, name: str) -> RoomState:
         """Return one room: fresh from the store, or as last heard while it is away; raises `RoomUnknown`."""
         self.store.record(name)
+        return await self._shown(name, await self._running())
+
+    async def _shown(self, name: str, said: list[Running]) -> RoomState:
         try:
             census: Census | None = await self.store.census(name)
         except StoreUnavailable:
             return self._state(name, self.store.last_census(name), answered=False)
-        return self._state(name, census, answered=True)
+        return self._state(name, census, answered=True, said=said)
+
+    async def _running(self) -> list[Running]:
+        with suppress(StoreUnavailable):
+            return await self.store.running()
+        return []
 
     async def apply(self, call: Call[Any], action: str, live: Callable[[RoomRecord], dict[str, Any]]) -> RoomState:
         """Give a room the live settings that `live` makes of its record, and return it; all or nothing.
@@ -133,7 +145,7 @@ class Verbs:
         lines = await self.store.audit(room, limit=_LINES_LOOKED_AT)
         return [line for line in reversed(lines) if line.version > version]
 
-    def _state(self, name: str, census: Census | None, *, answered: bool) -> RoomState:
+    def _state(self, name: str, census: Census | None, *, answered: bool, said: Iterable[Running] = ()) -> RoomState:
         record = self.store.record(name)
         return RoomState(
             name=name,
@@ -142,6 +154,7 @@ class Verbs:
             live=record.live,
             census=census,
             store_available=answered and self.store.available,
+            uptake=uptake(said, name, record.version, self.store.now_ms()) if answered else None,
         )
 
 
