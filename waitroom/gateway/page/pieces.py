@@ -1,7 +1,7 @@
 """A page made of pieces: those that many visitors share are encoded and compressed once, only the rest for each.
 
 gzip holds DEFLATE blocks one after another (RFC 1951). A shared piece ends on a whole byte (a full flush), and refers
-back to nothing but the shared piece right before it, so what is each visitor's own can go between as a stored block.
+back to nothing but the shared piece right before it, so what is each visitor's own can go between.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ RESTART: Final = "\x11"
 _MARK: Final = re.compile("([\x01-\x07\x0e-\x11])")
 _GZIP_HEAD: Final = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 2, 0xFF])
 _LAST_BLOCK: Final = b"\x03\x00"
-_LARGEST_STORED: Final = 65_535
+_SHORT: Final = 100
+"""Bytes of a visitor's own that are not worth compressing."""
+_WINDOW: Final = 4_096
+"""How far a visitor's own refers back: what it repeats, an address with a token in it, stood not long before."""
 
 
 class Shared:
@@ -64,19 +67,25 @@ class Pieces:
 
     def gzipped(self, own: Mapping[str, bytes]) -> bytes:
         """Return the same as gzip."""
-        blocks, checksum, length = [_GZIP_HEAD], 0, 0
+        blocks, checksum, length, tail = [_GZIP_HEAD], 0, 0, b""
         for piece in self._pieces:
             if isinstance(piece, str):
                 raw = own[piece]
-                for start in range(0, len(raw), _LARGEST_STORED):
-                    part = raw[start : start + _LARGEST_STORED]
-                    blocks += [
-                        b"\0", len(part).to_bytes(2, "little"), (len(part) ^ 0xFFFF).to_bytes(2, "little"), part,
-                    ]  # fmt: skip
+                blocks += [_short_block(raw)] if len(raw) < _SHORT else [_long_block(raw, tail)]
             else:
                 raw = piece.raw
                 blocks.append(piece.deflated)
             checksum = zlib.crc32(raw, checksum)
             length += len(raw)
+            tail = raw[-_WINDOW:] if len(raw) >= _WINDOW else (tail + raw)[-_WINDOW:]
         blocks += [_LAST_BLOCK, checksum.to_bytes(4, "little"), (length & 0xFFFF_FFFF).to_bytes(4, "little")]
         return b"".join(blocks)
+
+
+def _short_block(raw: bytes) -> bytes:
+    return b"\0" + len(raw).to_bytes(2, "little") + (len(raw) ^ 0xFFFF).to_bytes(2, "little") + raw
+
+
+def _long_block(raw: bytes, before: bytes) -> bytes:
+    press = zlib.compressobj(1, zlib.DEFLATED, -12, 5, zlib.Z_DEFAULT_STRATEGY, before)
+    return press.compress(raw) + press.flush(zlib.Z_SYNC_FLUSH)
