@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.journeys.stage import Visitor, observing_site, on_site, serving, write_config
 from tests.journeys.stream import QUEUE, Stream, check
 from tests.store.farm import ClusterOfSix, Watched, farm
 from waitroom.store.keys import key
@@ -42,6 +43,46 @@ async def test_a_killed_master_of_sentinels_loses_nothing(tmp_path: Path) -> Non
         found = await Stream(shop.url).run(killed)
         print(f"sentinels, killed: {found}")
         check(found)
+
+
+async def test_behind_a_killed_master_everybody_gets_a_page_and_keeps_the_place(tmp_path: Path) -> None:
+    """The same as visitors meet it, through `waitroom serve`."""
+    with farm(tmp_path / "farm") as servers:
+        shop = Watched(servers)
+        async with observing_site() as site:
+            config = write_config(
+                tmp_path, backend=f"http://127.0.0.1:{site.port}", store=shop.url, workers=2,
+                rate=600, capacity=20, session_seconds=60, refresh_seconds=1,
+            )  # fmt: skip
+            with serving(config, tmp_path, ready=2) as running:
+                shoppers, waiting, newcomers = (
+                    [Visitor("127.0.0.1", running.port) for _ in range(n)] for n in (20, 30, 40)
+                )
+                for visitor in shoppers:
+                    assert on_site(await visitor.navigate("/"))
+                for visitor in waiting:
+                    assert not on_site(await visitor.navigate("/"))
+
+                shop.master().kill()
+                for visitor in newcomers:
+                    assert (await visitor.navigate("/")).status == 200
+                    for shopper in shoppers[:5]:
+                        assert on_site(await shopper.navigate("/page"))
+                    await asyncio.sleep(0.1)
+
+                everybody = [*waiting, *newcomers]
+                async with asyncio.timeout(20):
+                    for visitor in everybody[::-1]:
+                        while (await visitor.me())["state"] == "reconnecting":
+                            await asyncio.sleep(0.1)
+                states = [await visitor.me() for visitor in everybody]
+                assert {state["state"] for state in states} == {"waiting"}
+                assert [state["position"] for state in states[:30]] == list(range(1, 31))
+                scores = [state["score_us"] for state in states]
+                assert scores == sorted(set(scores))
+                assert site.peak_active <= 20
+                for visitor in [*shoppers, *everybody]:
+                    await visitor.close()
 
 
 async def test_a_failover_of_a_shard_loses_nothing_planned_and_not(tmp_path: Path) -> None:
