@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check unit journeys soak bench conformance screenshots wheel lock clean machine
+.PHONY: help demo test check unit journeys soak audit bench conformance screenshots wheel lock clean machine
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -40,6 +40,10 @@ journeys: machine ## Real processes, real store, real browser
 
 soak: $(VENV)/ready ## Long forms of tests, less than ten minutes, with a table at the end
 	WAITROOM_ABORTS=10000 WAITROOM_FUZZ_EXAMPLES=40000 $(BIN)/python -m pytest -p tests.soak.table -m 'soak or scaled' $(ARGS)
+
+audit: $(VENV)/ready ## Security lint, least safe versions, bill of materials in dist/, advisories; ARGS=--must-ask fails without them
+	$(BIN)/ruff check --select S --ignore S101 waitroom
+	@$(BIN)/python -m tests.audit $(ARGS)
 
 bench: $(VENV)/ready ## Compare speed with others on this machine; CASE=name runs one case
 	@$(BIN)/python -m tests.bench $(if $(CASE),--case $(CASE)) $(ARGS)
