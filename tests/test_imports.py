@@ -56,11 +56,11 @@ ARROWS = {
     "handover": arrow("settings", f"{WEB} {STORE}"),
     "following": arrow("errors logs", f"{WEB} {STORE}"),
     "assembly": arrow(
-        "admin beat domain errors following gateway logs metrics proxy recording reporting settings store tokens"
+        "admin beat domain errors following gateway logs metrics preview proxy recording reporting settings store tokens"
     ),
     "worker": arrow("assembly datadir errors handover logs metrics settings"),
     "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect store.inspection"),
-    "preview": arrow("domain gateway.page", STORE),
+    "preview": arrow("domain gateway.page words", STORE),
     "demo": arrow("errors"),
     "cli": arrow(
         "assembly admin.places admin.verbs configuration datadir demo domain errors gateway.page handover logs mistakes "

@@ -23,6 +23,7 @@ from .gateway.document import Documents
 from .gateway.farewells import Farewells
 from .gateway.protocol import ProtocolLimits, protocol_class
 from .metrics import Metrics
+from .preview import WaitingPages
 from .proxy.app import Proxy, ProxyOptions
 from .recording import record
 from .reporting import report
@@ -253,7 +254,7 @@ class Admin:
         self._log = log = logs.logger("admin")
         self._access = Access(RedisAccessRecords(store), store.now_ms, Passwords())
         verbs = Verbs(store, self._names, self._access, metrics, log)
-        self._app = make_app(verbs, self._access, metrics, log, host=settings.admin.host)
+        self._app = make_app(verbs, self._access, metrics, log, host=settings.admin.host, waiting_pages=WaitingPages())
         self._beat = Beat(store, self._names, metrics, logs.logger("beat"))
         self._beating: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None

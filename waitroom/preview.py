@@ -1,4 +1,4 @@
-"""The local preview: a web server for one person, which shows the waiting page of a room in every state."""
+"""Previews of the waiting page in every state: a web server for one person, and what the console's frames show."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from .gateway.page.preview import Preview
+from .gateway.page.views import VIEWS
 from .gateway.page.waiting import WaitingPage
+from .words.languages import LANGUAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from .domain.room import Room
 
@@ -50,3 +52,21 @@ def preview_server(room: Room, port: int, template_failed: Callable[[str, str], 
             pass  # the terminal is for the person, not for requests
 
     return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+
+
+class WaitingPages:
+    """Waiting pages for the console's preview, made anew each time: rooms and their templates change."""
+
+    views: Sequence[str] = tuple(VIEWS)
+    languages: Mapping[str, str] = {tag: row.name for tag, row in LANGUAGES.items()}
+
+    def page(
+        self, room: Room, view: str, tag: str, now_ms: int, *, scheme: str
+    ) -> tuple[bytes, list[tuple[bytes, bytes]]] | None:
+        """Return the page of `room` in one view and language, and its headers; None when there is no such."""
+
+        def new_nonce() -> str:
+            return secrets.token_urlsafe(18)
+
+        waiting_page = WaitingPage([room], new_nonce, lambda name, reason: None)
+        return Preview(waiting_page, new_nonce).view(room, view, tag, now_ms, scheme=scheme)

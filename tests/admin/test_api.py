@@ -19,6 +19,7 @@ from waitroom.admin.verbs import Verbs
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.visit import Census
 from waitroom.metrics import Metrics
+from waitroom.preview import WaitingPages
 from waitroom.settings import AdminSettings
 from waitroom.store.access import RedisAccessRecords
 from waitroom.store.base import Purpose
@@ -44,7 +45,7 @@ class Listener:
         access = Access(RedisAccessRecords(store), store.now_ms, Passwords(memory_kib=64, time_cost=1))
         access.take(AdminSettings(token=SecretStr(TOKEN)), ["k" * 32])
         verbs = Verbs(store, lambda: [room.name for room in (*ROOMS, *store.made_rooms)], access, self.metrics, log)
-        app = make_app(verbs, access, self.metrics, log, host="127.0.0.1")
+        app = make_app(verbs, access, self.metrics, log, host="127.0.0.1", waiting_pages=WaitingPages())
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         self.anonymous = httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8081")
         self.operator = httpx2.AsyncClient(

@@ -257,6 +257,8 @@ class TestHistory:
         now_ms = bench.now_us // 1000
         step, samples = await one.history("sale", since_ms=now_ms - 60_000, until_ms=now_ms)
         assert (step, len(samples)) == (1, 3)
+        day = await one.history("sale", since_ms=now_ms - 86_400_000, until_ms=now_ms)
+        assert day == (step, samples), "a young room is told by the second, however far back was asked for"
         assert [one.counts["requests"] for one in samples] == [5, 15, 25], "the second teller counts in the next sample"
         assert [one.counts["joined"] + one.counts["direct"] for one in samples] == [2, 4, 6]
         assert (samples[-1].counts["rate"], samples[-1].counts["capacity"]) == (600, 50)
@@ -272,6 +274,8 @@ async def test_two_days_of_history_take_a_fraction_of_a_megabyte(valkey_url: str
         bench.pass_seconds(1)
     seconds, tens = [await bench.client.command("XLEN", f"waitroom:{{sale}}:{name}") for name in ("seconds", "tens")]
     assert (seconds <= 1_000, tens) == (True, 110), "trimmed by whole nodes"
+    now_ms = bench.now_us // 1000
+    assert (await store.history("sale", since_ms=now_ms - 3_600_000, until_ms=now_ms))[0] == 10
     used: int = await bench.client.command("MEMORY", "USAGE", "waitroom:{sale}:seconds", "SAMPLES", "0")
     kept = sum(most + 100 for _, _, most in STEPS)
     assert used / seconds * kept < 1_000_000, "5 MB are allowed"

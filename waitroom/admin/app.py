@@ -14,6 +14,7 @@ from waitroom.errors import WaitroomError
 from .access import Guard
 from .api import api_routes, problem, told
 from .console.live import Live
+from .console.preview import Preview
 from .console.routes import Console
 from .pages.assets import Assets
 from .pages.entrance import Entrance
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from waitroom.metrics import Metrics
 
     from .access import Access
+    from .console.preview import WaitingPages
     from .verbs import Verbs
 
 
@@ -42,9 +44,10 @@ def make_app(
     log: Log,
     *,
     host: str,
+    waiting_pages: WaitingPages,
     new_identity: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> ASGIApp:
-    """Return the admin listener's ASGI app; `host` is what was configured."""
+    """Return the admin listener's ASGI app; `host` is what was configured, `waiting_pages` makes those of previews."""
     assets = Assets()
     pages = Pages(assets)
 
@@ -58,6 +61,7 @@ def make_app(
         assets.route(),
         *entrance.routes(),
         *Console(pages, verbs, live).routes(),
+        *Preview(pages, verbs, waiting_pages).routes(),
         *People(pages, access.accounts, access.api_tokens, access.now_ms, secure=secure).routes(),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.audit import read_line
-from waitroom.domain.history import Sample, step_for
+from waitroom.domain.history import STEPS, Sample, step_for
 from waitroom.domain.journal import JournalLine, Place, Search
 from waitroom.domain.short_code import mark_of, mark_of_code
 from waitroom.domain.uptake import Running, read_running
@@ -103,6 +103,11 @@ class RedisOperatorStore(RedisStore):
 
     async def history(self, room: str, *, since_ms: int, until_ms: int) -> tuple[int, list[Sample]]:
         name, step_seconds = step_for(self.now_ms() - since_ms)
+        for finer, seconds, kept in STEPS:
+            # What was never trimmed reaches back to the room's beginning, however long ago was asked for.
+            if seconds < step_seconds and await self.command("history", "XLEN", key(room, finer)) < kept:
+                name, step_seconds = finer, seconds
+                break
         from_ms = max(0, since_ms - step_seconds * 1000)  # one before, to know what happened since
         entries = await self.command("history", "XRANGE", key(room, name), from_ms, until_ms)
         samples = [Sample(int(id_.partition(b"-")[0]), _numbers(pairs)) for id_, pairs in entries]

@@ -16,6 +16,7 @@ from waitroom.admin.verbs import Verbs
 from waitroom.domain.audit import Author
 from waitroom.domain.room import Room
 from waitroom.metrics import Metrics
+from waitroom.preview import WaitingPages
 from waitroom.settings import AdminSettings
 from waitroom.store.access import RedisAccessRecords
 from waitroom.store.connect import open_operator_store
@@ -48,7 +49,7 @@ class House:
         self.access.take(AdminSettings(token=SecretStr(TOKEN), **settings), ["k" * 32])
         self.accounts = self.access.accounts
         self.verbs = Verbs(self.store, lambda: ["drop"], self.access, self.metrics, log)
-        self.app = make_app(self.verbs, self.access, self.metrics, log, host="127.0.0.1")
+        self.app = make_app(self.verbs, self.access, self.metrics, log, host="127.0.0.1", waiting_pages=WaitingPages())
 
     def browser(self, peer: str = "127.0.0.1", **headers: str) -> httpx2.AsyncClient:
         """Return a browser of its own: it keeps cookies, follows nothing, and says where its requests begin."""
