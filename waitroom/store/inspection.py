@@ -31,9 +31,9 @@ COMMANDS: Final = (
     "DEL KEY", "EXPIRE KEY 1", "GET KEY", "GETEX KEY", "HDEL KEY a", "HEXISTS KEY a", "HGET KEY a", "HGETALL KEY",
     "HINCRBY KEY a 1", "HKEYS KEY", "HMGET KEY a", "HSET KEY a 1", "INCR KEY", "LINDEX KEY 0", "LPOP KEY",
     "LRANGE KEY 0 0", "LSET KEY 0 a", "LTRIM KEY 0 0", "PEXPIRE KEY 1000", "PTTL KEY", "RPUSH KEY a", "SET KEY a",
-    "TIME", "UNLINK KEY", "XADD KEY * a b", "XRANGE KEY - +", "XREVRANGE KEY + -", "XTRIM KEY MAXLEN 1", "ZADD KEY 1 a",
-    "ZCARD KEY", "ZCOUNT KEY 0 1", "ZPOPMIN KEY", "ZRANGE KEY 0 0", "ZRANGEBYSCORE KEY 0 1", "ZRANK KEY a",
-    "ZREM KEY a", "ZSCAN KEY 0", "ZSCORE KEY a",
+    "TIME", "UNLINK KEY", "XADD KEY * a b", "XLEN KEY", "XRANGE KEY - +", "XREVRANGE KEY + -", "XTRIM KEY MAXLEN 1",
+    "ZADD KEY 1 a", "ZCARD KEY", "ZCOUNT KEY 0 1", "ZPOPMIN KEY", "ZRANGE KEY 0 0", "ZRANGEBYSCORE KEY 0 1",
+    "ZRANK KEY a", "ZREM KEY a", "ZSCAN KEY 0", "ZSCORE KEY a",
 )  # fmt: skip
 """Every command that the verbs use, with arguments that do no harm."""
 
