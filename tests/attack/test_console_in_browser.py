@@ -19,7 +19,7 @@ from waitroom.store.base import Purpose
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, Dialog
+    from playwright.sync_api import BrowserContext, Dialog, Request
 
 pytestmark = pytest.mark.journey
 
@@ -91,13 +91,17 @@ def visit(context: BrowserContext, served: Served, *, also: tuple[str, ...]) -> 
         happened.append(dialog.message)
         dialog.dismiss()
 
+    def asked(request: Request) -> None:
+        if not request.url.startswith((served.origin, "data:")):
+            happened.append(request.url)
+
     context.add_cookies(
         [{"name": name, "value": value, "url": served.origin} for name, value in served.cookies.items()]
     )
     page = context.new_page()
     page.on("dialog", opened)
     page.on("pageerror", lambda error: happened.append(str(error)))
-    page.on("request", lambda request: request.url.startswith((served.origin, "data:")) or happened.append(request.url))
+    page.on("request", asked)
     # The report is a file that is opened from a disk, so nothing but its own text keeps it safe.
     report = context.request.get(f"{served.origin}/rooms/drop/report").text()
     page.route("**/report.html", lambda route: route.fulfill(body=report, headers={"content-type": "text/html"}))
