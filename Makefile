@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check unit journeys soak audit bench conformance screenshots wheel lock clean machine
+.PHONY: help demo test check unit unit-edge unit-rest journeys soak audit bench conformance screenshots wheel lock clean machine
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -31,9 +31,15 @@ check: $(VENV)/ready ## Types and lint
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-unit: machine ## The tests that start no processes of ours
+unit: machine ## The tests that start no processes of ours, on two cores
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -m 'not journey and not soak' $(ARGS)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit-edge unit-rest
+
+unit-edge: $(VENV)/ready
+	@$(BIN)/coverage run -m pytest -m 'not journey and not soak' tests/gateway tests/proxy $(ARGS)
+
+unit-rest: $(VENV)/ready
+	@$(BIN)/coverage run -m pytest -m 'not journey and not soak' --ignore tests/gateway --ignore tests/proxy $(ARGS)
 
 journeys: machine ## Real processes, real store, real browser
 	$(BIN)/coverage run -m pytest -m 'journey and not soak' $(ARGS)
