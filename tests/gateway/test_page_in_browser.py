@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import shutil
 import socket
@@ -28,6 +29,13 @@ let away = true;
 Object.defineProperty(Document.prototype, "hidden", {get: () => away});
 window.lookAway = (is) => { away = is; document.dispatchEvent(new Event("visibilitychange")); };
 """
+SETTLING = """
+const ask = window.fetch, after = new MessageChannel();
+window.settled = 0;
+after.port1.onmessage = () => { window.settled += 1; };
+window.fetch = (...asked) => ask(...asked).finally(() => after.port2.postMessage(0));
+"""
+"""Counts the answers and failures that the page is done with, its next timer set: only then may its time go on."""
 pytestmark = pytest.mark.journey
 
 
@@ -113,6 +121,13 @@ class Watched:
     def later(self, seconds: float) -> None:
         """Let time pass for the page."""
         self.page.clock.fast_forward(int(seconds * 1000))
+
+    @contextlib.contextmanager
+    def settles(self) -> Iterator[None]:
+        """In the block the page asks, or fails to, and at its end it is done with that. Wants `SETTLING` in the page."""
+        before = self.page.evaluate("settled")
+        yield
+        self.page.wait_for_function("before => settled > before", arg=before)
 
     def reads(self, selector: str, text: str) -> None:
         """The words there, less the marks that isolate what is interpolated."""
@@ -219,17 +234,19 @@ def test_modes_are_told_as_they_change(shop: Shop, context: BrowserContext) -> N
 
 def test_a_lost_network_is_told_and_asked_again_for_ever(shop: Shop, context: BrowserContext) -> None:
     watched = Watched(context)
+    watched.page.add_init_script(SETTLING)
     watched.page.goto(shop.url)
-    context.set_offline(True)
+    with watched.settles():
+        context.set_offline(True)
     watched.reads("#title", "You are offline")
     for _ in range(8):
-        with watched.page.expect_event("requestfailed"):
+        with watched.page.expect_event("requestfailed"), watched.settles():
             watched.later(70)
     expect(watched.page.locator("#fresh")).to_contain_text("minutes ago. These numbers are old.")
     watched.reads("#position", "300")
     shop.queue(150)
-    context.set_offline(False)
-    watched.later(70)
+    with watched.settles():
+        context.set_offline(False)
     watched.reads("#position", "150")
     watched.reads("#title", "You are in the queue")
 

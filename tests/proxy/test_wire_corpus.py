@@ -14,6 +14,7 @@ from tests.proxy.messages import Message, requests_in
 from tests.proxy.stack import gateway
 from tests.proxy.wire_case import Case, Played, PlayedBackend, differences, play, read_corpus, summary
 from tests.proxy.wire_nginx import MEASURED_WITH, connect, nginx, version
+from waitroom.gateway.protocol import ProtocolLimits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,6 +27,14 @@ AT_ONCE = 24
 BYTEWISE_BYTES = 2_000
 """Cases with more to send are not sent byte by byte as well."""
 READ_TIMEOUT_SECONDS = 1.5
+UNHURRIED_SECONDS = 60.0
+UNHURRIED = ProtocolLimits(
+    first_byte_seconds=UNHURRIED_SECONDS,
+    header_seconds=UNHURRIED_SECONDS,
+    body_grace_seconds=UNHURRIED_SECONDS,
+    linger_seconds=UNHURRIED_SECONDS,
+)
+"""A thousand single bytes take their time on a busy machine."""
 BODY_LIMIT_BYTES = 1_000
 NGINX_PATIENCE_SECONDS = 3.0
 
@@ -56,13 +65,18 @@ async def through_us(case: Case, *, bytewise: bool = False, connections: int = 0
     try:
         site = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with gateway(
-            site, connections=connections, read_timeout_seconds=READ_TIMEOUT_SECONDS, body_limit_bytes=BODY_LIMIT_BYTES
+            site,
+            UNHURRIED,
+            connections=connections,
+            read_timeout_seconds=READ_TIMEOUT_SECONDS,
+            body_limit_bytes=BODY_LIMIT_BYTES,
         ) as stack:
             played = await play(
                 case,
                 backend,
                 lambda: asyncio.open_connection("127.0.0.1", stack.port, limit=2**20),
                 bytewise=bytewise,
+                patience_seconds=UNHURRIED_SECONDS,
             )
             return played, stack.direct
     finally:

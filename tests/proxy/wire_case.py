@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 FOLDER = Path(__file__).parent / "wire"
-PATIENCE_SECONDS = 15.0
-"""Longer than any time limit of the gateways under test, however busy the machine."""
-
 FORWARDING = (
     b"x-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: shop.test\r\n"
     b'forwarded: for=127.0.0.1;host="shop.test";proto=http\r\nvia: 1.1 waitroom'
@@ -253,8 +250,8 @@ async def play(
     backend: PlayedBackend,
     connect: Connect,
     *,
+    patience_seconds: float,
     bytewise: bool = False,
-    patience_seconds: float = PATIENCE_SECONDS,
 ) -> Played:
     """Be the client of a case, in front of a gateway that `connect` leads to."""
     client = _Client(case, *await connect())
