@@ -54,6 +54,7 @@ class Tokens:
         self._queue = _Signer(oldest_first, "waitroom queue token 1")
         self._pass = _Signer(oldest_first, "waitroom pass 1")
         self._preview = _Signer(oldest_first, "waitroom preview 1")
+        self._puzzle_keys = [_Signer([key], "waitroom puzzle 1").derive_key() for key in reversed(oldest_first)]
         self._blind_key = self._preview.derive_key() + b"waitroom network 1"
         self._verified = lru_cache(_REMEMBERED_PASSES)(self._verify_pass)
 
@@ -103,6 +104,11 @@ class Tokens:
             raise TokenRejected("foreign")
         if int(ends_at_seconds) * 1000 <= now_ms:
             raise TokenRejected("expired")
+
+    @property
+    def puzzle_keys(self) -> list[bytes]:
+        """The keys that sign puzzles, the first first."""
+        return self._puzzle_keys
 
     def blinded(self, text: str) -> str:
         """Return a name for `text` that tells nothing of it to whoever has no key; it changes with the first key."""

@@ -401,6 +401,7 @@
   reveal("awake", "wakeLock" in navigator);
 
   // -- begin ------------------------------------------------------------------------------------------------
+  if (data.puzzle) document.head.append(Object.assign(document.createElement("script"), {src: data.solver, nonce: document.currentScript.nonce}));
   place();
   tell(me.messages);
   show();

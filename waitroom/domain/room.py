@@ -157,6 +157,10 @@ class Room(BaseModel):
         le=10_000_000,
         description="Newcomers a minute from one client address or network; `none` means no limit.",
     )
+    challenge: Literal["off", "over_rate", "always"] = Field(
+        default="off",
+        description="Whether browsers do some work before they join: `off`, while more join than `rate`, `always`.",
+    )
     session_seconds: int = Field(
         default=600,
         ge=1,
@@ -294,10 +298,10 @@ class Room(BaseModel):
 
 
 LIVE_FIELDS: tuple[str, ...] = (
-    "rate", "ramp", "capacity", "burst", "joins_per_network", "session_seconds", "renew", "refresh_seconds",
-    "claim_seconds", "hold_minutes", "mode", "on_store_loss", "closed_as", "opens_at", "message", "message_until",
-    "poll_budget", "waiting_status", "crawler_status", "language", "shop_name", "colour", "background", "home_url",
-    "info_url", "sound", "presets",
+    "rate", "ramp", "capacity", "burst", "joins_per_network", "challenge", "session_seconds", "renew",
+    "refresh_seconds", "claim_seconds", "hold_minutes", "mode", "on_store_loss", "closed_as", "opens_at", "message",
+    "message_until", "poll_budget", "waiting_status", "crawler_status", "language", "shop_name", "colour", "background",
+    "home_url", "info_url", "sound", "presets",
 )  # fmt: skip
 """What operators may change live. Their values live in the store and win over the file's."""
 

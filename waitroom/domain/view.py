@@ -28,6 +28,8 @@ def own_view(state: str, room: Room, now_ms: int, *, recovering: bool) -> str:
     """Return what a visitor in `state` sees in `room`."""
     if state == "closed":
         return room.closed_as
+    if state == "challenged":
+        return "joining"
     if state in {"waiting", "called"}:
         of_room = room_view(room, now_ms, recovering=recovering)
         return state if of_room == "waiting" else of_room

@@ -58,6 +58,8 @@ class Answer(StrEnum):
     """The room is off: everyone passes and no cookie is set."""
     REFUSED = "refused"
     """Nobody was placed, because the caller asked not to be: nobody entered either."""
+    CHALLENGED = "challenged"
+    """Not asked for a place: this newcomer must solve a puzzle first."""
     BLOCKED = "blocked"
     """Not asked for a place: too many newcomers came from the same network; `left_ms` until the next may."""
 

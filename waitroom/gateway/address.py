@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PLACE: Final = "t"
 NEXT: Final = "next"
+PLAIN: Final = "plain"
+"""Parameter of who cannot solve a puzzle: 1."""
 AUTO: Final = "auto"
 """Parameters of addresses of ours: a place, where it leads, whether the page loads itself again without scripts."""
 _LONGEST: Final = 8_000
@@ -40,11 +42,12 @@ def came_from(headers: Sequence[Header], host: str) -> str:
     return ""
 
 
-def waiting_address(prefix: str, room: str, to: str, *, token: str = "", auto: bool = True) -> str:
+def waiting_address(prefix: str, room: str, to: str, *, token: str = "", auto: bool = True, plain: bool = False) -> str:
     """Return where one waits in `room` for the page `to`; `token` is the place of a browser that keeps no cookies.
 
-    `auto`: whether the page loads itself again where scripts do not run.
+    `auto`: whether the page loads itself again where scripts do not run. `plain`: to join without solving a puzzle.
     """
     said = {PLACE: token} if token else {}
     said |= {} if auto else {AUTO: "0"}
+    said |= {PLAIN: "1"} if plain else {}
     return f"{prefix}/{room}/?{urlencode({**said, NEXT: to})}"

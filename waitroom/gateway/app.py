@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from waitroom.domain.routing import Router
+from waitroom.static_files import static_path
 
 from .desk import Desk
 from .farewells import Farewells
@@ -98,6 +99,7 @@ def own_routes(
     routes = [
         Route(f"{prefix}/livez", health.live),
         Route(f"{prefix}/readyz", health.ready),
+        Route(f"{prefix}/solve.js", solver),
         Route(f"{prefix}/language", language.choose),
         Route(f"{prefix}/{{room}}/me", queue.me),
         Route(f"{prefix}/{{room}}/join", queue.join, methods=["POST"]),
@@ -110,6 +112,20 @@ def own_routes(
     # A redirect would be built from the Host header, which is the visitor's.
     app.router.redirect_slashes = False
     return app
+
+
+async def solver(request: Request) -> Response:
+    """Serve the script that solves puzzles; it is the same for all and changes with the version alone."""
+    return answer(200, _solver(), [
+        (b"content-type", b"text/javascript; charset=utf-8"),
+        (b"cache-control", b"public, max-age=300"),
+        (b"x-content-type-options", b"nosniff"),
+    ])  # fmt: skip
+
+
+@cache
+def _solver() -> bytes:
+    return static_path("waiting/solve.js").read_bytes()
 
 
 class _Failures:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from waitroom.domain.room import Mode
+from waitroom.domain.visit import Answer
 from waitroom.errors import RoomUnknown
 from waitroom.store.base import Purpose
 
-from .address import AUTO, NEXT, PLACE, local_address, waiting_address
+from .address import AUTO, NEXT, PLACE, PLAIN, local_address, waiting_address
 from .crawlers import is_crawler
 from .document import takes_gzip
 from .language import reader_language
@@ -61,10 +62,12 @@ class PlacePage:
             return _see(to)
         manner = read_manner("GET", asked.headers)
         unattended = manner.speculative or is_crawler(asked.headers)
-        if not proofs.by_address and auto and (unattended or self._waits_there(asked, to, record)):
+        plain = request.query_params.get(PLAIN) == "1"
+        if not proofs.by_address and auto and not plain and (unattended or self._waits_there(asked, to, record)):
             return _see(to)
         looks = proofs.by_address or unattended
-        visit = await self._desk.enter(record, asked, proofs, Purpose.LOOK if looks else Purpose.JOIN)
+        purpose = Purpose.LOOK if looks else Purpose.JOIN
+        visit = await self._desk.enter(record, asked, proofs, purpose, plain=plain)
         standing = self._desk.standing(record, visit, proofs)
         if standing.view in _THROUGH or (proofs.by_address and standing.state == "new"):
             return _see(to)  # a place that is used up, or was forgotten, is no place to wait with
@@ -95,6 +98,7 @@ class PlacePage:
             addresses,
             reload=True,
             gzip=takes_gzip(asked.headers),
+            puzzle=self._desk.puzzle(room, visit),
         )
         # The address may hold the place, so no other site is told it.
         headers = [(name, b"no-referrer" if name == b"referrer-policy" else value) for name, value in headers]
@@ -133,12 +137,15 @@ def addresses_of(
         join=f"{base}join{by_address}",
         queue=f"{base}queue.json",
         language=f"{prefix}/language",
+        solver=f"{prefix}/solve.js",
         here=with_place if at_place else here,
         go="" if safe else to,
         token_url=with_place if token else "" if safe else to,
         refresh=auto,
         stop_url=waiting_address(prefix, room, to, token=token, auto=False) if place is not None else "",
-        restart_url=waiting_address(prefix, room, to, token=token),
+        restart_url=waiting_address(
+            prefix, room, to, token=token, plain=visit is not None and visit.answer is Answer.CHALLENGED
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .visitor import Asked, Header
 
 STORE_RETRY_SECONDS = 2
+LONGEST_SOLUTION = 2_048
+"""Bytes of a body that holds one."""
 
 
 class QueueEndpoints:
@@ -58,7 +61,8 @@ class QueueEndpoints:
             self._desk.store.now_ms(), record.room.refresh_seconds * 1000
         ):
             return self._active(record, proofs)
-        return await self._ask(record, asked, proofs, Purpose.JOIN)
+        solved_by = "" if record.room.challenge == "off" else await self._solved_by(request, record)
+        return await self._ask(record, asked, proofs, Purpose.JOIN, solved_by=solved_by)
 
     async def leave(self, request: Request) -> Response:
         """Give up the place or the session."""
@@ -104,12 +108,30 @@ class QueueEndpoints:
     def _active(self, record: RoomRecord, proofs: Proofs) -> Response:
         return answer(200, *json_body(self._desk.standing(record, None, proofs, active=True).as_json()))
 
-    async def _ask(self, record: RoomRecord, asked: Asked, proofs: Proofs, purpose: Purpose) -> Response:
-        visit = await self._desk.enter(record, asked, proofs, purpose)
+    async def _solved_by(self, request: Request, record: RoomRecord) -> str:
+        """Return the visitor that the solution in the body makes; "" when none is there."""
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > LONGEST_SOLUTION:
+                return ""
+        try:
+            solution = json.loads(body)["solution"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return ""
+        return self._desk.solved_by(record.room, solution) if isinstance(solution, str) else ""
+
+    async def _ask(
+        self, record: RoomRecord, asked: Asked, proofs: Proofs, purpose: Purpose, *, solved_by: str = ""
+    ) -> Response:
+        visit = await self._desk.enter(record, asked, proofs, purpose, solved_by=solved_by)
         document: dict[str, Any] = self._desk.standing(record, visit, proofs).as_json()
         place = self._desk.place_of(visit, proofs)
         if purpose is Purpose.JOIN and place is not None:
             document["token"] = self._desk.tokens.sign_queue(place)
+        puzzle = self._desk.puzzle(record.room, visit)
+        if puzzle is not None:
+            return answer(428, *json_body(document | {"puzzle": puzzle}))
         body, headers = json_body(document)
         if document["state"] == "blocked":
             return answer(429, body, [*headers, (b"retry-after", str(document["poll_after_seconds"]).encode("ascii"))])

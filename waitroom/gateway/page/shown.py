@@ -34,6 +34,8 @@ class Addresses(NamedTuple):
     queue: str
     language: str = ""
     """Where a language is chosen; "" where it cannot be."""
+    solver: str = ""
+    """The script that solves puzzles."""
     here: str = ""
     """This page: path and query."""
     go: str = ""

@@ -104,11 +104,13 @@ class WaitingPage:
         gzip: bool = False,
         preview: str = "",
         banner: bool = False,
+        puzzle: dict[str, Any] | None = None,
     ) -> tuple[bytes, list[Header]]:
         """Return the page in the language `tag`, and its headers.
 
         `reload`: the page came by GET, so loading it again is safe. `gzip`: the visitor can unpack that. `preview`: the
         view to show whatever the standing; such a page asks for nothing and goes nowhere, and its `banner` says so.
+        `puzzle`: what its script must solve before the visitor may join.
         """
         edition = self._edition(room, tag)
         pieces = self._pieces(edition, shown(standing, edition.language, addresses, view=preview, preview=banner))
@@ -125,6 +127,8 @@ class WaitingPage:
             "shop": room.shop_name,
             "now": standing.as_json(),
         }
+        if puzzle is not None:
+            data |= {"puzzle": puzzle, "solver": addresses.solver}
         own = {
             NONCE: nonce.encode(),
             DATA: _json(data).encode(),
@@ -139,7 +143,7 @@ class WaitingPage:
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-language", edition.language.tag.encode("ascii")),
             (b"cache-control", b"no-store"),
-            (b"content-security-policy", content_security_policy(nonce)),
+            (b"content-security-policy", content_security_policy(nonce, workers=puzzle is not None)),
             (b"referrer-policy", b"same-origin"),
             (b"x-content-type-options", b"nosniff"),
         ]
@@ -212,7 +216,7 @@ def _source() -> str:
     return _SPACE.sub(lambda found: found[1] or found[2], code).strip()
 
 
-def content_security_policy(nonce: str) -> bytes:
+def content_security_policy(nonce: str, *, workers: bool = False) -> bytes:
     """Return the policy of the page: its own inline style and script, requests to its own origin, nothing else.
 
     It may be framed wherever the shop's page may be: nothing on it can be done by a stolen click, and a visitor in a
@@ -220,5 +224,5 @@ def content_security_policy(nonce: str) -> bytes:
     """
     return (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'"
+        "connect-src 'self'; form-action 'self'; base-uri 'none'" + ("; worker-src 'self'" if workers else "")
     ).encode("ascii")
