@@ -208,9 +208,13 @@ class Model:
                 return self.admit(visitor, score)
             self.called[visitor] = max(self.called[visitor], self.claim_now + room.claim_seconds * 1000)
             return Answer.CALLED, score, 0, 0
-        if visitor in self.queue:
-            return self.waiting(visitor)
         believed = claims is not None and claims.epoch == self.epoch
+        if visitor in self.queue:
+            carried_out_late = claims is not None and claims.provisional and score < self.queue[visitor]
+            if believed and carried_out_late and visitor not in self.spent:
+                self.spent[visitor] = score // 1000 + 86_400_000
+                return self.place(visitor, score)
+            return self.waiting(visitor)
         kept = self.missed.get(visitor, 0) > self.claim_now and believed
         if kept and purpose is Purpose.LOOK:
             return Answer.MISSED, score, 0, 0

@@ -440,6 +440,19 @@ class TestTokens:
         await store.leave("sale", provisional.visitor)
         assert (await come_back(store, provisional)).position == 2
 
+    async def test_a_join_carried_out_late_does_not_cost_the_place_that_was_told_meanwhile(self, bench: Bench) -> None:
+        """The store was away: the gateway gave the call up and told a place of its own; the call was done all the same."""
+        store = bench.gateway(capacity=1, session_seconds=3600)
+        await arrive(store, "inside")
+        other, late = await queue(store, "other", "late")
+        told = token_of(late, score_us=other.score_us - 5_000_000, generation="", provisional=True)
+        visit = await come_back(store, told)
+        assert (visit.position, visit.score_us) == (1, told.score_us)
+        earlier = token_of(late, score_us=told.score_us - 5_000_000, generation="", provisional=True)
+        assert (await come_back(store, earlier)).score_us == told.score_us, "once"
+        after = token_of(other, score_us=other.score_us + 5_000_000, generation="", provisional=True)
+        assert (await come_back(store, after)).score_us == other.score_us, "never back"
+
     async def test_joining_fifty_times_at_once_is_one_place(self, bench: Bench) -> None:
         store = bench.gateway(rate=0)
         visits = await asyncio.gather(*(arrive(store, "ada") for _ in range(50)))

@@ -102,9 +102,22 @@ if claim_deadline > 0 then
   return answer('called', token_us, 0, nil, math.max(0, claim_deadline - room.claim_now_ms))
 end
 
--- Known: waiting.
+local function honour_once()
+  if redis.call('ZSCORE', spent_key, visitor) then
+    return false
+  end
+  redis.call('ZADD', spent_key, whole(math.floor(token_us / 1000) + 86400000), visitor)
+  return true
+end
+
+-- Known: waiting. A join that a gateway gave up, because no answer came, may be carried out all the same when the store
+-- or the way to it is back. The place that the visitor was told meanwhile is the true one.
 local waiting_score = redis.call('ZSCORE', queue_key, visitor)
 if waiting_score then
+  if token_us and token_provisional and token_epoch == room.epoch and token_us < tonumber(waiting_score)
+    and honour_once() then
+    return place(token_us, 'returned', 'returned')
+  end
   return waiting(tonumber(waiting_score))
 end
 
@@ -128,8 +141,7 @@ if token_us and token_epoch == room.epoch then
     if not token_provisional then
       recover_by_proof(entries_key, room, now_ms, token_generation)
     end
-    if not redis.call('ZSCORE', spent_key, visitor) then
-      redis.call('ZADD', spent_key, whole(math.floor(token_us / 1000) + 86400000), visitor)
+    if honour_once() then
       return place(token_us, 'returned', 'returned')
     end
   elseif token_us > room.frontier_us and not redis.call('ZSCORE', spent_key, '!' .. visitor) then
