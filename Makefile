@@ -57,7 +57,7 @@ bench: $(VENV)/ready ## Compare speed with others on this machine; CASE=name run
 conformance: $(VENV)/ready ## Test suites of others, through the gateway and through nginx
 	@$(BIN)/python -m tests.conformance $(ARGS)
 
-screenshots: machine ## The waiting page in every state, two languages, light and dark, three screens, into screenshots/
+screenshots: machine ## Waiting page and console, every page and state, light and dark, three screens, into screenshots/
 	@$(BIN)/python -m tests.look
 
 wheel: $(VENV)/ready ## Build dist/*.whl

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from waitroom.cli.outcome import CommandError, Exit
-from waitroom.cli.status import overview, readings
+from waitroom.cli.outcome import Exit
 from waitroom.domain.room import LIVE_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Run = Callable[..., Any]
 
@@ -287,80 +286,6 @@ def test_status_says_that_the_store_is_away_and_what_was_changed_live(ask: Run, 
 def test_names_are_shown_as_they_are_and_never_as_markup(ask: Run, listener: Any) -> None:
     listener.rooms["shop"]["limiting"] = "[red]:smile:"
     assert "[red]:smile:" in ask("status").out
-
-
-def test_a_watch_goes_on_through_trouble_with_the_last_numbers() -> None:
-    one, two = [{"name": "one"}], [{"name": "two"}]
-    script: list[Any] = [one, CommandError("gone", Exit.UNREACHABLE), two]
-    waits: list[float] = []
-
-    def read() -> Any:
-        answer = script.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    pictures = readings(read, waits.append)
-    assert [next(pictures) for _ in range(3)] == [(one, ""), (one, "gone"), (two, "")]
-    assert waits == [1.0, 1.0]
-
-
-def test_a_watch_ends_when_it_is_refused() -> None:
-    script: Iterator[Any] = iter([[], None])
-
-    def read() -> Any:
-        answer = next(script)
-        if answer is None:
-            raise CommandError("no", Exit.REFUSED)
-        return answer
-
-    pictures = readings(read, lambda _: None)
-    next(pictures)
-    with pytest.raises(CommandError):
-        next(pictures)
-
-
-class _EndOfWatch:
-    """Sleeps once and is then interrupted, as by Ctrl-C."""
-
-    def __init__(self) -> None:
-        self.left = 2
-
-    def __call__(self, seconds: float) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
-
-
-def test_watching_ends_quietly_with_ctrl_c(ask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waitroom.cli.status.time.sleep", _EndOfWatch())
-    ended = ask("status", "--watch")
-    assert (ended.code, ended.err) == (Exit.FINE, "")
-    assert "limited by" in ended.out
-
-
-def test_watching_in_json_writes_a_line_a_second(ask: Run, listener: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waitroom.cli.status.time.sleep", _EndOfWatch())
-    ended = ask("status", "--watch", "--json")
-    assert [json.loads(line)["rooms"][0]["name"] for line in ended.out.splitlines()] == ["shop", "shop"]
-
-
-def test_a_watch_in_json_tells_trouble_on_standard_error(
-    ask: Run, listener: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("waitroom.cli.status.time.sleep", _EndOfWatch())
-    listener.answers = [(200, b'{"rooms": []}'), listener.problem(503, "away")]
-    ended = ask("status", "--watch", "--json")
-    assert (ended.out, ended.err) == ('{"rooms": []}\n', "waitroom: away\n")
-
-
-def test_old_numbers_are_called_old() -> None:
-    from rich.console import Console
-
-    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
-    with console.file:
-        console.print(overview([], "cannot reach it"))
-        assert "These numbers are old. cannot reach it" in console.export_text()
 
 
 # -- config show -------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMAND_OF = {
     "rooms": "rooms",
     "show": "status",
+    "live": "watch",
     "create": "room create",
     "remove": "room remove",
     "change": "set",

@@ -135,7 +135,7 @@ def test_staying_it_tells_addresses_that_answer(tmp_path: Path) -> None:
         for url in (f"{told['front door']}.waitroom/readyz", told["the shop itself"], told["admin"]):
             with urlopen(url) as answer:
                 assert answer.status == 200
-        command = [*told["status"].removeprefix("waitroom ").replace("--watch", "--json").split()]
+        command = [*told["status"].removeprefix("waitroom ").split(), "--count", "1", "--json"]
         status = subprocess.run(
             [sys.executable, "-m", "waitroom", *command], capture_output=True, text=True, check=True
         )

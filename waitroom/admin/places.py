@@ -11,6 +11,7 @@ _IN_PATH: Final = re.compile(r"\{(\w+)\}")
 PLACES: Final[dict[str, tuple[str, str]]] = {
     "rooms": ("GET", "/rooms"),
     "show": ("GET", "/rooms/{room}"),
+    "live": ("GET", "/live"),
     "create": ("POST", "/rooms"),
     "remove": ("DELETE", "/rooms/{room}"),
     "change": ("PATCH", "/rooms/{room}"),

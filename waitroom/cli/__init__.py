@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "check": "check",
     "config": "config",
     "status": "status",
+    "watch": "watch",
     "rooms": "rooms",
     "set": "set",
     "ramp": "rates",

@@ -1,99 +1,41 @@
-"""`waitroom status`: what is true in every room, once or every second."""
+"""`waitroom status`: what is true in every room."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import Connect, admin_options, json_option
-from .outcome import CommandError, Exit, print_json
+from .outcome import print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from rich.console import RenderableType
-
-EVERY_SECONDS = 1.0
 
 
 @click.command("status")
 @click.argument("room", required=False)
-@click.option("--watch", is_flag=True, help="Refresh every second until Ctrl-C.")
 @admin_options
 @json_option
-def status_command(room: str | None, connect: Connect, *, watch: bool, as_json: bool) -> int | None:
+def status_command(room: str | None, connect: Connect, *, as_json: bool) -> None:
     """Show mode, limits, and who waits and shops, room by room.
 
     \b
     --json: {"rooms": [{"name", "version", "mode", "room", "live", "rate_now", "census", "limiting",
             "store_available", "gateways"}]}
-    --watch --json: such a document a second, each on a line of its own
     """  # noqa: D301  # click reads \b as: keep these lines
     api = connect()
 
-    def read() -> list[dict[str, Any]]:
-        return [api.room(room)] if room else api.rooms()
+    states = [api.room(room)] if room else api.rooms()
+    if as_json:
+        print_json({"rooms": states})
+    else:
+        from .output import console
 
-    if not watch:
-        states = read()
-        if as_json:
-            print_json({"rooms": states})
-        else:
-            from .output import console
-
-            console().print(overview(states))
-        return None
-    pictures = readings(read, time.sleep)
-    try:
-        if as_json:
-            _write_lines(pictures)
-        else:
-            _draw(pictures)
-    except KeyboardInterrupt:
-        pass  # the way to end a watch
-    return Exit.FINE
+        console().print(overview(states))
 
 
-def readings(
-    read: Callable[[], list[dict[str, Any]]], sleep: Callable[[float], None]
-) -> Iterator[tuple[list[dict[str, Any]], str]]:
-    """Yield (states, trouble) every second; while there is trouble, the states are the last that were had."""
-    states = read()
-    yield states, ""
-    while True:
-        sleep(EVERY_SECONDS)
-        try:
-            states, trouble = read(), ""
-        except CommandError as error:
-            if error.exit_code == Exit.REFUSED:
-                raise
-            trouble = error.message
-        yield states, trouble
-
-
-def _write_lines(pictures: Iterator[tuple[list[dict[str, Any]], str]]) -> None:
-    import json
-
-    for states, trouble in pictures:
-        if trouble:
-            click.echo(f"waitroom: {trouble}", err=True)
-        else:
-            click.echo(json.dumps({"rooms": states}, ensure_ascii=False))
-
-
-def _draw(pictures: Iterator[tuple[list[dict[str, Any]], str]]) -> None:
-    from rich.live import Live
-
-    from .output import console
-
-    with Live(console=console(), auto_refresh=False) as live:
-        for states, trouble in pictures:
-            live.update(overview(states, trouble), refresh=True)
-
-
-def overview(states: list[dict[str, Any]], trouble: str = "") -> RenderableType:
+def overview(states: list[dict[str, Any]]) -> RenderableType:
     """Return the table of all rooms, or what to do when there is nothing to show."""
     from rich.console import Group
     from rich.text import Text
@@ -101,8 +43,6 @@ def overview(states: list[dict[str, Any]], trouble: str = "") -> RenderableType:
     from .output import table
 
     notes: list[RenderableType] = []
-    if trouble:
-        notes.append(Text(f"\nThese numbers are old. {trouble}", style="bold red"))
     if not states:
         return Group(Text("There are no rooms. Add [[rooms]] to the configuration and send SIGHUP."), *notes)
     columns = ("room", "mode", "rate/min", "entered/min", "active", "waiting", "called", "missed", "limited by")

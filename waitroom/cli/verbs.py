@@ -49,6 +49,13 @@ class AdminAPI:
             raise self._foreign()
         return rooms
 
+    def live(self) -> dict[str, Any]:
+        """Return `{"now_ms", "rooms"}`, every figure of every room as it is now."""
+        said = self._call("GET", "/api/v1/live")
+        if not isinstance(said.get("rooms"), list):
+            raise self._foreign()
+        return said
+
     def room(self, name: str) -> dict[str, Any]:
         """Return the state of one room."""
         return self._call("GET", _path(name), room=name)

@@ -165,7 +165,7 @@ def _print_addresses(console: Console, shop_url: str, gateway: Gateway | None) -
     if gateway is not None:
         lines = [
             ("front door", f"{gateway.url}/"),
-            ("status", f"waitroom status --watch --data {gateway.data}"),
+            ("status", f"waitroom watch --data {gateway.data}"),
             ("admin", f"{gateway.admin_url}/metrics"),
             *lines,
         ]

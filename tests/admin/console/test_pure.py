@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from waitroom.admin.console.deeds import FORMS, deed
-from waitroom.admin.console.figures import figures, wait_words
 from waitroom.admin.console.friction import question
 from waitroom.admin.report.document import document, incidents, totals
 from waitroom.admin.report.lines import told
 from waitroom.admin.report.moments import ago
 from waitroom.admin.report.svg import CHARTS, draw
 from waitroom.admin.verbs import VERBS, Mistaken, RoomState
+from waitroom.admin.verbs.figures import figures, wait_words
 from waitroom.domain.room import Room
 
 

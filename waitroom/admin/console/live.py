@@ -9,23 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import StreamingResponse
 
-from waitroom.domain.estimate import estimate, wait_range
-from waitroom.domain.history import chart
-from waitroom.errors import WaitroomError
-
-from .figures import figures
+from waitroom.domain.audit import Author
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
 
-    from waitroom.admin.verbs import RoomState, Verbs
+    from waitroom.admin.verbs import Verbs
 
 PERIOD_SECONDS: Final = 1.0
 LASTS_SECONDS: Final = 10.0
 """How long a stream lasts: browsers open the next by themselves, and have to be let in again."""
-_RECENT_MS: Final = 4_000
+NOBODY: Final = Author("console", "")
+"""Who looks changes nothing."""
 _RETRY: Final = b"retry: 1000\n\n"
 
 
@@ -39,22 +36,10 @@ class Live:
         self._making: asyncio.Task[None] | None = None
         self._number = 0
 
-    async def room(self, state: RoomState) -> dict[str, Any]:
-        """Return the figures of a room, and its newest point."""
-        store = self._verbs.store
-        now_ms = store.now_ms()
-        wait, point = None, None
-        with suppress(WaitroomError):
-            snapshot = await store.snapshot(state.name)
-            wait = wait_range(snapshot.census.waiting + 1, estimate(state.room, snapshot).waits)
-            _, samples = await store.history(state.name, since_ms=now_ms - _RECENT_MS, until_ms=now_ms)
-            point = next(iter(reversed(chart(samples))), None)
-        return figures(state, wait, point, now_ms=now_ms) | {"point": point}
-
     async def document(self) -> dict[str, Any]:
         """Return the figures of every room as they are now."""
-        rooms = [await self.room(state) for state in await self._verbs.rooms()]
-        return {"now_ms": self._verbs.store.now_ms(), "rooms": rooms}
+        said: dict[str, Any] = await self._verbs.perform("live", {}, NOBODY)
+        return said
 
     async def stream(self, request: Request) -> StreamingResponse:
         """Answer with events for `LASTS_SECONDS`, or until the console closes."""

@@ -12,16 +12,18 @@ from starlette.routing import Route
 
 from waitroom.admin.access import must
 from waitroom.admin.pages.forms import form
+from waitroom.admin.places import BASE
 from waitroom.admin.report.lines import told
 from waitroom.admin.report.moments import ago, clock, moment
 from waitroom.admin.report.svg import CHARTS, draw
-from waitroom.admin.verbs import VERBS, Mistaken, Stale
+from waitroom.admin.verbs import VERBS, Mistaken, Stale, room_live
 from waitroom.domain.access import Role
 from waitroom.domain.audit import Author, Source
 from waitroom.errors import Refused, VersionConflict, WaitroomError
 
 from .deeds import FORMS, deed
 from .friction import question
+from .live import NOBODY
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 _CHART_MS: Final = {"15m": 900_000, "1h": 3_600_000, "4h": 14_400_000, "48h": 172_800_000}
 _RECENT_LINES: Final = 12
 _LOG_LINES: Final = 100
-_NOBODY: Final = Author("console", "")
 
 
 class Console:
@@ -49,6 +50,7 @@ class Console:
         return [
             Route("/", self.home, methods=["GET"]),
             Route("/live", self.live, methods=["GET"]),
+            Route(f"{BASE}/events", self.live, methods=["GET"]),
             Route("/live.json", self.live_once, methods=["GET"]),
             Route("/audit", self.log, methods=["GET"]),
             Route("/rooms/{room}", self.room, methods=["GET"]),
@@ -95,7 +97,8 @@ class Console:
             for chart in CHARTS
         ]  # fmt: skip
         return self._pages.show(
-            "room.html", caller=caller, status=status, state=state, room=state.room, now=await self._live.room(state),
+            "room.html", caller=caller, status=status, state=state, room=state.room,
+            now=await room_live(self._verbs, state),
             charts=charts, points=points, marks=marks, lines=lines[:_RECENT_LINES], span=span, spans=list(_CHART_MS),
             now_ms=now_ms, ago=ago, clock=clock, done=request.query_params.get("done", ""),
             may_operate=caller.may(Role.OPERATOR), may_admin=caller.may(Role.ADMIN),
@@ -107,10 +110,8 @@ class Console:
     ) -> tuple[list[dict[str, Any]], list[tuple[int, str]], list[dict[str, Any]]]:
         """Return points, marks of what was done, and the lines of the log, of a time; empty while the store is away."""
         try:
-            past = await self._verbs.perform(
-                "history", {"since_ms": since_ms, "until_ms": until_ms}, _NOBODY, room=room
-            )
-            log = await self._verbs.perform("audit", {"room": room, "limit": _LOG_LINES}, _NOBODY)
+            past = await self._verbs.perform("history", {"since_ms": since_ms, "until_ms": until_ms}, NOBODY, room=room)
+            log = await self._verbs.perform("audit", {"room": room, "limit": _LOG_LINES}, NOBODY)
         except WaitroomError:
             return [], [], []
         lines = log["changes"]
@@ -119,7 +120,7 @@ class Console:
     async def log(self, request: Request) -> Response:
         caller = must(request, Role.VIEWER)
         asked = {name: value for name, value in request.query_params.items() if name in {"room", "cursor"} and value}
-        page = await self._verbs.perform("audit", {**asked, "limit": _LOG_LINES}, _NOBODY)
+        page = await self._verbs.perform("audit", {**asked, "limit": _LOG_LINES}, NOBODY)
         return self._pages.show(
             "audit.html", caller=caller, lines=page["changes"], next=page["next"], room=asked.get("room", ""),
             moment=moment, told=told, rooms=list(self._verbs.names()),
@@ -128,7 +129,7 @@ class Console:
     async def report(self, request: Request) -> Response:
         must(request, Role.VIEWER)
         query = {name: value for name, value in request.query_params.items() if name in {"since_ms", "until_ms"}}
-        made = await self._verbs.perform("report", query, _NOBODY, room=request.path_params["room"])
+        made = await self._verbs.perform("report", query, NOBODY, room=request.path_params["room"])
         headers = {
             "content-disposition": f'attachment; filename="{made.file_name}"', "cache-control": "no-store",
             "x-content-type-options": "nosniff",
@@ -189,7 +190,7 @@ class Console:
     async def _forecast(self, room: str, verb: str, given: dict[str, Any]) -> dict[str, Any]:
         try:
             said: dict[str, Any] = await self._verbs.perform(
-                "forecast", {"verb": verb, "arguments": given}, _NOBODY, room=room
+                "forecast", {"verb": verb, "arguments": given}, NOBODY, room=room
             )
         except Mistaken:
             return {}
@@ -206,7 +207,7 @@ class Console:
         if code:
             asked = {"code": code, "cursor": request.query_params.get("cursor", "")}
             try:
-                found = await self._verbs.perform("visitor", asked, _NOBODY, room=state.name)
+                found = await self._verbs.perform("visitor", asked, NOBODY, room=state.name)
             except Mistaken as mistaken:
                 status, error = 422, "; ".join(str(mistake) for mistake in mistaken.mistakes)
         return self._pages.show(

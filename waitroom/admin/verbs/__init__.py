@@ -3,6 +3,7 @@
 from .call import Mistaken, RoomState, Stale
 from .desk import Verbs
 from .export import Export
+from .live import room_live
 from .table import VERBS, Verb
 
-__all__ = ["VERBS", "Export", "Mistaken", "RoomState", "Stale", "Verb", "Verbs"]
+__all__ = ["VERBS", "Export", "Mistaken", "RoomState", "Stale", "Verb", "Verbs", "room_live"]

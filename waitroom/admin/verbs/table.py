@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.access import Role
 
-from . import changes, export, forecast, people, presets, records, report, rooms, visitors
+from . import changes, export, forecast, live, people, presets, records, report, rooms, visitors
 from .changes import Changes, Nothing, Ramping, Saying, Undoing
 from .export import Exporting
 from .forecast import Forecasting
@@ -61,6 +61,8 @@ _ROWS: Final = (
     Verb("rooms", "List the rooms.", rooms.listed, Nothing, Role.VIEWER, of_room=False, changes=False),
     Verb("show", "Show a room: what is in force, what was changed live, counts, what limits.", rooms.show, Nothing,
          Role.VIEWER, changes=False),
+    Verb("live", "Show every figure of every room as it is now, with the wait of who comes now and the shop's health.",
+         live.live, Nothing, Role.VIEWER, of_room=False, changes=False),
     Verb("create", "Make a room at run time; the gateways serve it within a second.", rooms.create, Making, Role.ADMIN,
          of_room=False),
     Verb("remove", "Remove a room that was made at run time, with its queue.", rooms.remove, Nothing, Role.ADMIN),

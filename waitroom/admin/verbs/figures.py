@@ -1,4 +1,4 @@
-"""What a room's page shows at a glance: the answers to the questions of a tired operator. Pure."""
+"""What is shown of a room at a glance: the answers to the questions of a tired operator. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from waitroom.domain.admission import Limit, limiting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waitroom.admin.verbs import RoomState
+    from .call import RoomState
 
 STALE_MS: Final = 5_000
 """Figures older than that are shown as old."""
