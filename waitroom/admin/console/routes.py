@@ -100,7 +100,7 @@ class Console:
             "room.html", caller=caller, status=status, state=state, room=state.room,
             now=await room_live(self._verbs, state),
             charts=charts, points=points, marks=marks, lines=lines[:_RECENT_LINES], span=span, spans=list(_CHART_MS),
-            now_ms=now_ms, ago=ago, clock=clock, done=request.query_params.get("done", ""),
+            now_ms=now_ms, ago=ago, clock=clock, told=told, done=request.query_params.get("done", ""),
             may_operate=caller.may(Role.OPERATOR), may_admin=caller.may(Role.ADMIN),
             **({"error": "", "typed": {}} | said),
         )  # fmt: skip

@@ -19,5 +19,5 @@ def _shown(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, dict):
-        return " / ".join(str(one) for one in value.values()) or "nothing"
+        return ", ".join(f"{name}: {_shown(one)}".removeprefix("*: ") for name, one in value.items()) or "nothing"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
