@@ -151,6 +151,8 @@ async def test_who_has_no_scripts_joins_by_a_link_and_few_may(house: House) -> N
         reply = await front.ask(link.replace("&amp;", "&"))
         statuses.append((reply.status, QUEUE in reply.cookies))
     assert statuses == [(200, True)] * 10 + [(429, False)] * 2
+    unknown = [(await front.ask(link.replace("&amp;", "&"), peer="")).status for _ in range(11)]
+    assert unknown == [200] * 10 + [429], "whose network cannot be told are counted as one"
 
 
 class Served:

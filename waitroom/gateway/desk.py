@@ -8,7 +8,6 @@ last provisional score, and which passes it renewed lately.
 from __future__ import annotations
 
 import asyncio
-import os
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,8 +20,7 @@ from waitroom.domain.visit import Answer, Visit
 from waitroom.errors import StoreUnavailable, TokenRejected
 from waitroom.store.base import Purpose
 
-from .network import network_of
-from .puzzle import EASIEST, JoinRate, Puzzles, work
+from .newcomers import Newcomers
 from .standing import Standing, position_of, standing_of, state_of
 from .visitor import (
     PASS,
@@ -55,8 +53,6 @@ CLOSED_SECONDS: Final = 15
 """How soon to ask again where nobody joins any more."""
 UNKNOWN_SECONDS: Final = 5
 """How soon to ask again where the room cannot tell: without a place, or while the store is away."""
-PLAIN_JOINS_PER_NETWORK: Final = 10
-"""How many a minute may join without the puzzle that others must solve, for want of scripts."""
 SOLVING_SECONDS: Final = 60
 """How long a browser may look for the solution of a puzzle before it is given another."""
 PASS_GRACE_SECONDS: Final = 3_600
@@ -108,8 +104,7 @@ class Desk:
         self.always_secure = settings.cookie_secure == "always"
         self._away_since_ms: int | None = None
         self._last_provisional_us = 0
-        self._puzzles = Puzzles(tokens.puzzle_keys, os.urandom)
-        self._joins: dict[str, JoinRate] = {}
+        self.newcomers = Newcomers(settings, store, tokens, metrics, self.trusted, new_visitor)
         self._flights: dict[tuple[str, str], asyncio.Task[PassClaims | None]] = {}
         self._renewed: dict[tuple[str, str], PassClaims] = {}
 
@@ -195,7 +190,7 @@ class Desk:
         """
         known = proofs.queue or proofs.pass_
         if known is None and purpose is not Purpose.LOOK:
-            stopped = await self._stopped(record, asked, purpose, solved=bool(solved_by), plain=plain)
+            stopped = await self.newcomers.stopped(record, asked, purpose, solved=bool(solved_by), plain=plain)
             if stopped is not None:
                 return stopped
         visitor = known.visitor if known else solved_by or self.new_visitor()
@@ -208,58 +203,6 @@ class Desk:
         if visit.answer is Answer.ADMITTED and visit.score_us and purpose is not Purpose.LOOK:
             self._note_wait(record.room, visit, proofs.queue)
         return visit
-
-    async def _stopped(
-        self, record: RoomRecord, asked: Asked, purpose: Purpose, *, solved: bool, plain: bool
-    ) -> Visit | None:
-        """Return what a newcomer is told who may not come near the queue now; None for who may."""
-        room, left_ms = record.room, 0
-        if not solved and self._work(room):
-            if not plain:
-                answer = Answer.REFUSED if purpose is Purpose.DIRECT else Answer.CHALLENGED
-                return Visit(answer, "", self.store.now_ms(), "", record.epoch)
-            left_ms = await self._to_wait_ms(room, PLAIN_JOINS_PER_NETWORK, asked, purpose, kind="plain ")
-        if not left_ms and room.joins_per_network is not None:
-            left_ms = await self._to_wait_ms(room, room.joins_per_network, asked, purpose)
-        return Visit(Answer.BLOCKED, "", self.store.now_ms(), "", record.epoch, left_ms=left_ms) if left_ms else None
-
-    def _work(self, room: Room) -> int:
-        """Return how many numbers a newcomer must look through before joining; 0 for none."""
-        if room.challenge == "off" or room.mode in {Mode.CLOSED, Mode.OFF}:
-            return 0
-        joins = self._joins.setdefault(room.name, JoinRate())
-        a_minute = joins.a_minute(self.store.last_census(room.name))
-        return work(room.challenge, a_minute, room.rate_at(self.store.now_ms()))
-
-    def puzzle(self, room: Room, visit: Visit | None) -> dict[str, Any] | None:
-        """Return the puzzle for somebody who must solve one; None for everybody else."""
-        if visit is None or visit.answer is not Answer.CHALLENGED:
-            return None
-        most = max(EASIEST, self._work(room))
-        return self._puzzles.make(room.name, self.new_visitor(), self.store.now_ms(), most)
-
-    def solved_by(self, room: Room, solution: str) -> str:
-        """Return the visitor that a solution makes; "" when it is none."""
-        try:
-            return self._puzzles.solved_by(solution, room.name, self.store.now_ms())
-        except TokenRejected as rejection:
-            self.metrics.token_rejected(rejection.kind)
-            return ""
-
-    async def _to_wait_ms(self, room: Room, most: int, asked: Asked, purpose: Purpose, *, kind: str = "") -> int:
-        """Count a newcomer and return 0, or how long the next one of their network must wait."""
-        census = self.store.last_census(room.name)
-        in_vain = purpose is Purpose.DIRECT and census is not None and census.waiting > 0
-        if room.mode in {Mode.CLOSED, Mode.OFF} or purpose is Purpose.LOOK or in_vain:
-            return 0  # it makes no place and no session
-        bits = self.settings.network_bits_ipv4, self.settings.network_bits_ipv6
-        network = network_of(asked, self.trusted, ipv4_bits=bits[0], ipv6_bits=bits[1])
-        if not network:
-            return 0
-        try:
-            return await self.store.count_join(room.name, self.tokens.blinded(kind + network), most_a_minute=most)
-        except StoreUnavailable:
-            return 0  # the answer of a store that is away is for who asks next
 
     def _note_wait(self, room: Room, visit: Visit, claims: QueueClaims | None) -> None:
         """Count how long somebody who enters has waited, and whether the range that they were told came true."""

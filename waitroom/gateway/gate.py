@@ -316,7 +316,7 @@ class Gate:
                 addresses_of(self._desk, proofs, visit, standing, to, here=here, safe=safe),
                 reload=safe,
                 gzip=takes_gzip(asked.headers),
-                puzzle=self._desk.puzzle(record.room, visit),
+                puzzle=self._desk.newcomers.puzzle(record.room, visit),
             )
             if status in {429, 503}:
                 headers.append((b"retry-after", str(retry_seconds).encode("ascii")))

@@ -98,7 +98,7 @@ class PlacePage:
             addresses,
             reload=True,
             gzip=takes_gzip(asked.headers),
-            puzzle=self._desk.puzzle(room, visit),
+            puzzle=self._desk.newcomers.puzzle(room, visit),
         )
         # The address may hold the place, so no other site is told it.
         headers = [(name, b"no-referrer" if name == b"referrer-policy" else value) for name, value in headers]

@@ -119,7 +119,7 @@ class QueueEndpoints:
             solution = json.loads(body)["solution"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return ""
-        return self._desk.solved_by(record.room, solution) if isinstance(solution, str) else ""
+        return self._desk.newcomers.solved_by(record.room, solution) if isinstance(solution, str) else ""
 
     async def _ask(
         self, record: RoomRecord, asked: Asked, proofs: Proofs, purpose: Purpose, *, solved_by: str = ""
@@ -129,7 +129,7 @@ class QueueEndpoints:
         place = self._desk.place_of(visit, proofs)
         if purpose is Purpose.JOIN and place is not None:
             document["token"] = self._desk.tokens.sign_queue(place)
-        puzzle = self._desk.puzzle(record.room, visit)
+        puzzle = self._desk.newcomers.puzzle(record.room, visit)
         if puzzle is not None:
             return answer(428, *json_body(document | {"puzzle": puzzle}))
         body, headers = json_body(document)
