@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check unit unit-edge unit-rest journeys soak audit bench conformance screenshots wheel lock clean machine
+.PHONY: help demo test check unit unit-edge unit-rest journeys journeys-pages journeys-rest journeys-alone soak audit bench conformance screenshots wheel lock clean machine
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -41,8 +41,18 @@ unit-edge: $(VENV)/ready
 unit-rest: $(VENV)/ready
 	@$(BIN)/coverage run -m pytest -m 'not journey and not soak' --ignore tests/gateway --ignore tests/proxy $(ARGS)
 
-journeys: machine ## Real processes, real store, real browser
-	$(BIN)/coverage run -m pytest -m 'journey and not soak' $(ARGS)
+journeys: machine ## Real processes, real store, real browser: two halves at once, then what needs the machine for itself
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line journeys-pages journeys-rest
+	@$(MAKE) --no-print-directory journeys-alone
+
+journeys-pages: $(VENV)/ready
+	@$(BIN)/coverage run -m pytest -m 'journey and not alone and not soak' --ignore tests/journeys $(ARGS)
+
+journeys-rest: $(VENV)/ready
+	@$(BIN)/coverage run -m pytest -m 'journey and not alone and not soak' tests/journeys $(ARGS)
+
+journeys-alone: $(VENV)/ready
+	@$(BIN)/coverage run -m pytest -m 'journey and alone and not soak' $(ARGS)
 
 soak: $(VENV)/ready ## Long forms of tests, less than ten minutes, with a table at the end
 	WAITROOM_ABORTS=10000 WAITROOM_FUZZ_EXAMPLES=40000 $(BIN)/python -m pytest -p tests.soak.table -m 'soak or scaled' $(ARGS)

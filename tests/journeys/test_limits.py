@@ -16,7 +16,7 @@ from tests.journeys.stage import Site, Visitor, breakable_store, observing_site,
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.journey]
+pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.alone]
 
 VISITORS, RATE, CAPACITY = 2_000, 6_000, 300
 

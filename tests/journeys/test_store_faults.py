@@ -13,7 +13,7 @@ from tests.journeys.stage import Site, Visitor, breakable_store, observing_site,
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.journey]
+pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.alone]
 
 WAITING, ACTIVE, RATE = 1_000, 200, 600
 
