@@ -8,15 +8,17 @@ import json
 import os
 import re
 import secrets
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .. import logs
 from ..admin.places import BASE, PLACES
+from ..admin.report.lines import told
 from ..domain.audit import Author, Source
 from ..errors import RoomUnknown, StoreUnavailable, VersionConflict, WaitroomError
 from .outcome import CommandError, Exit
-from .verbs import AdminAPI
+from .verbs import LOOK_AGAIN, AdminAPI
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,9 +56,9 @@ class Direct(AdminAPI):
             raise CommandError("\n  ".join(["not valid", *map(str, error.mistakes)]), Exit.REFUSED) from None
         except VersionConflict as error:
             since = error.since if isinstance(error, Stale) else []
-            who = "".join(f"\n  {line.who}: {line.action} {line.steps or ''}".rstrip() for line in since)
+            who = "".join(f"\n  {told(asdict(line))}" for line in since)
             raise CommandError(
-                f"the room is at version {error.current}{who}\nNothing was changed. Look again and decide.",
+                f"the room is at version {error.current}{who}\n{LOOK_AGAIN}",
                 Exit.REFUSED,
             ) from None
         except WaitroomError as error:

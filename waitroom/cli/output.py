@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,11 @@ def console() -> Console:
     """Return a console that takes no markup from names and messages."""
     width = None if sys.stdout.isatty() else PIPED_WIDTH
     return Console(markup=False, highlight=False, emoji=False, width=width)
+
+
+def moment(at_ms: int) -> str:
+    """Return date and time where this command runs."""
+    return f"{datetime.fromtimestamp(at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def table(*columns: str, numbers: frozenset[str] = frozenset()) -> Table:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 import click
+
+from waitroom.admin.report.lines import what
 
 from .options import Connect, admin_options, json_option
 from .outcome import print_json
 
 limit_option = click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="Most lines.")
 cursor_option = click.option("--cursor", metavar="TEXT", help="`next` of the page before.")
-
-
-def _moment(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 @click.command("audit")
@@ -30,7 +25,7 @@ def audit_command(room: str | None, limit: int, cursor: str | None, connect: Con
     \b
     --json: {"changes": [{"at_ms", "room", "action", "who", "source", "steps", "reason", …}], "next"}
     """  # noqa: D301  # click reads \b as: keep these lines
-    from .output import console, table
+    from .output import console, moment, table
 
     answer = connect().perform("audit", room=room or "", limit=limit, cursor=cursor)
     if as_json:
@@ -38,17 +33,8 @@ def audit_command(room: str | None, limit: int, cursor: str | None, connect: Con
         return
     grid = table("when", "room", "who", "from", "what", "why")
     for line in answer["changes"]:
-        grid.add_row(_moment(line["at_ms"]), line["room"], line["who"], line["source"], what(line), line["reason"])
+        grid.add_row(moment(line["at_ms"]), line["room"], line["who"], line["source"], what(line), line["reason"])
     console().print(grid)
-
-
-def what(line: dict[str, Any]) -> str:
-    """Write what a line of the log did."""
-    from .values import as_text
-
-    steps = ", ".join(f"{key} {as_text(old)} → {as_text(new)}" for key, (old, new) in line["steps"].items())
-    people = f"{line['people']} visitors" if line["people"] else ""
-    return " ".join(filter(None, (line["action"], line["subject"], steps, people)))
 
 
 @click.command("journal")
@@ -63,12 +49,14 @@ def journal_command(room: str, limit: int, cursor: str | None, connect: Connect,
     \b
     --json: {"lines": [{"at_ms", "kind", "words", "code"}], "next"}
     """  # noqa: D301  # click reads \b as: keep these lines
+    from .output import moment
+
     answer = connect().perform("journal", room=room, limit=limit, cursor=cursor)
     if as_json:
         print_json(answer)
         return
     for line in answer["lines"]:
-        click.echo(f"{_moment(line['at_ms'])}  {line['code'] or 'all':<9}  {line['words']}")
+        click.echo(f"{moment(line['at_ms'])}  {line['code'] or 'all':<9}  {line['words']}")
 
 
 @click.command("history")
@@ -84,7 +72,7 @@ def history_command(room: str, minutes: int, connect: Connect, *, as_json: bool)
     """  # noqa: D301  # click reads \b as: keep these lines
     import time
 
-    from .output import console, table
+    from .output import console, moment, table
     from .values import as_text
 
     since_ms = int(time.time() * 1000) - minutes * 60_000
@@ -95,7 +83,7 @@ def history_command(room: str, minutes: int, connect: Connect, *, as_json: bool)
     columns = ("arrivals_per_minute", "admitted_per_minute", "waiting", "active", "shop_p95_ms", "shop_error_share")
     grid = table("when", *(name.replace("_", " ") for name in columns))
     for point in answer["points"]:
-        grid.add_row(_moment(point["at_ms"]), *(as_text(point[name]) for name in columns))
+        grid.add_row(moment(point["at_ms"]), *(as_text(point[name]) for name in columns))
     console().print(grid)
 
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from .. import __version__
 from ..admin.places import BASE, PLACES, in_body, in_path
+from ..admin.report.lines import told
 from .outcome import CommandError, Exit
 from .running import Running
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ANSWER_LIMIT_BYTES = 67_108_864
 TIMEOUT_SECONDS = 10.0
+LOOK_AGAIN = "Nothing was changed. Look at `waitroom rooms` and decide again."
 _HEADERS = {"Accept": "application/json", "User-Agent": f"waitroom-cli/{__version__}"}
 """By the second the log of changes tells the command line from other programs."""
 
@@ -44,7 +46,7 @@ class AdminAPI:
 
     def rooms(self) -> list[dict[str, Any]]:
         """Return the state of every room."""
-        rooms = self._call("GET", "/api/v1/rooms").get("rooms")
+        rooms = self._call("GET", f"{BASE}/rooms").get("rooms")
         if not isinstance(rooms, list):
             raise self._foreign()
         return rooms
@@ -71,7 +73,7 @@ class AdminAPI:
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Ask anything under `/api/v1`."""
-        return self._call(method, f"/api/v1{path}", body)
+        return self._call(method, BASE + path, body)
 
     def perform(
         self, verb: str, /, *, room: str = "", reason: str | None = None, version: int | None = None, **arguments: Any
@@ -139,10 +141,11 @@ class AdminAPI:
         try:
             problem = json.loads(error.read(ANSWER_LIMIT_BYTES))
             detail = str(problem.get("detail") or problem.get("title") or error.reason)
-            mistakes = [_mistake_text(mistake) for mistake in problem.get("mistakes") or []]
-        except (ValueError, AttributeError, OSError, http.client.HTTPException):
+            more = [_mistake_text(mistake) for mistake in problem.get("mistakes") or []]
+            more += [told(line) for line in problem.get("changes") or []]
+        except (ValueError, LookupError, TypeError, AttributeError, OSError, http.client.HTTPException):
             return self._foreign()
-        code = Exit.REFUSED
+        code, after = Exit.REFUSED, ""
         if error.code in {401, 403}:
             detail += (
                 "\nGive the token with --token or WAITROOM_ADMIN__TOKEN; the data directory keeps it in admin-token."
@@ -150,10 +153,10 @@ class AdminAPI:
         elif error.code == 404 and room:
             detail = f"there is no room {room!r}. {self._known(room)}"
         elif error.code in {409, 412}:
-            detail += "\nNothing was changed. Look at `waitroom rooms` and decide again."
+            after = f"\n{LOOK_AGAIN}"
         elif error.code >= 500:
             code = Exit.FAILED
-        return CommandError("\n  ".join([detail, *mistakes]), code)
+        return CommandError("\n  ".join([detail, *more]) + after, code)
 
     def _known(self, room: str) -> str:
         from ..mistakes import did_you_mean
@@ -163,7 +166,7 @@ class AdminAPI:
 
 
 def _path(room: str) -> str:
-    return f"/api/v1/rooms/{quote(room, safe='')}"
+    return f"{BASE}/rooms/{quote(room, safe='')}"
 
 
 def _mistake_text(mistake: Any) -> str:

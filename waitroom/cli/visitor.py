@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,6 +40,8 @@ def visitor_command(
     waitroom visitor 7F3K-92QD --front --reason "cart lost in checkout"
     --json: {"room", "code", "now": {"state", "position", …}, "story": [{"at_ms", "kind", "words"}]}
     """  # noqa: D301  # click reads \b as: keep these lines
+    from .output import moment
+
     api = connect()
     where, found = _find(api, code, room)
     if act:
@@ -53,8 +54,7 @@ def visitor_command(
     left = f"{now['left_ms'] // 1000} s"
     click.echo(f"{found['code']} in {where}: {_STATES[now['state']].format(position=now['position'], left=left)}")
     for line in found["story"]:
-        moment = datetime.fromtimestamp(line["at_ms"] / 1000).astimezone()
-        click.echo(f"  {moment:%Y-%m-%d %H:%M:%S}  {line['words']}")
+        click.echo(f"  {moment(line['at_ms'])}  {line['words']}")
 
 
 def _find(api: AdminAPI, code: str, room: str | None) -> tuple[str, dict[str, Any]]:

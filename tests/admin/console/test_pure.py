@@ -10,7 +10,7 @@ import pytest
 from waitroom.admin.console.deeds import FORMS, deed
 from waitroom.admin.console.friction import question
 from waitroom.admin.report.document import document, incidents, totals
-from waitroom.admin.report.lines import told
+from waitroom.admin.report.lines import told, what
 from waitroom.admin.report.moments import ago
 from waitroom.admin.report.svg import CHARTS, draw
 from waitroom.admin.verbs import VERBS, Mistaken, RoomState
@@ -109,7 +109,7 @@ def test_the_report_needs_nothing_but_itself_and_tells_sums_incidents_and_deeds(
     for bad in points[10:15]:
         bad["shop_error_share"] = 0.2
     line = {"at_ms": 600_000, "who": "<dana>", "action": "change", "steps": {"rate": [60, None]}, "reason": "sold out",
-            "people": 5}  # fmt: skip
+            "subject": "", "people": 5}  # fmt: skip
     html = document("drop", points, [line], [told(line)])
     assert dict(totals(points))["Arrivals"] == f"{58 * 60:,}"
     assert [words for _, _, words in incidents(points)] == ["the shop answered with errors"]
@@ -117,6 +117,21 @@ def test_the_report_needs_nothing_but_itself_and_tells_sums_incidents_and_deeds(
     assert "http" not in html.replace("http-equiv", "")
     assert "<script" not in html
     assert "Nothing is known of this time" in document("drop", [], [], [])
+
+
+def test_what_was_done_is_told_in_one_way() -> None:
+    """To whom, from what to what, and how many it touched."""
+    line = {"action": "remove-account", "subject": "noa", "steps": {}, "people": 0}
+    assert what(line) == "remove-account noa"
+    assert what(line | {"action": "reset", "subject": "", "people": 1_200}) == "reset (1,200 visitors)"
+    steps = {
+        "message": [None, {"en": "Hello", "de": "Hallo"}],
+        "presets": [{}, {"calm": {"rate": 1_000}}],
+        "off": [True, 1],
+    }
+    assert what(line | {"action": "change", "subject": "", "steps": steps, "people": 1}) == (
+        "change: message none → en: Hello, de: Hallo, presets none → calm: rate: 1,000, off true → 1 (one visitor)"
+    )
 
 
 def test_spans_are_told_roughly() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from waitroom.admin.report.lines import visitors
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,7 +31,7 @@ def question(verb: str, given: Mapping[str, Any], state: RoomState, people: int)
 
     `people` is how many visitors it touches. Pausing, resuming and lowering ask nothing: they must be quick.
     """
-    touched = f"{people:,} visitors" if people != 1 else "one visitor"
+    touched = visitors(people)
     match verb:
         case "close":
             return Question(f"Closing sends {touched} away: nobody joins or enters until the room is opened.")
