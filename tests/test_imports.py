@@ -63,7 +63,7 @@ ARROWS = {
     "preview": arrow("domain gateway.page words", STORE),
     "demo": arrow("errors"),
     "cli": arrow(
-        "assembly admin.places admin.report.lines admin.verbs configuration datadir demo domain errors gateway.page handover logs mistakes "
+        "assembly admin.places admin.report admin.verbs configuration datadir demo domain errors gateway.page handover logs mistakes "
         "preview settings store.inspection supervisor tokens words",
         STORE,
     ),

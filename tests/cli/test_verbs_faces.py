@@ -158,6 +158,6 @@ def test_what_is_wrong_is_told_in_the_same_words_as_by_the_listener(on_store: Ru
 
 def test_what_touches_people_asks_first(on_store: Run, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     joined(valkey_url, ADA)
-    monkeypatch.setattr("click.confirm", lambda question, **_: "1 visitors lose their place" not in question)
+    monkeypatch.setattr("click.confirm", lambda question, **_: "one visitor would lose their place" not in question)
     assert on_store("reset", "shop").code == Exit.REFUSED
     assert on_store("status", "--json").json["rooms"][0]["census"]["waiting"] == 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
+
+from waitroom.admin.report.lines import visitors
+from waitroom.admin.report.moments import wait_words
 
 from .options import Connect, admin_options, json_option, reason_option, yes_option
 from .outcome import asked, print_json
@@ -48,7 +49,7 @@ def reset_command(room: str, reason: str | None, connect: Connect, *, yes: bool,
     state = api.room(room)
     census = state.get("census") or {}
     people = sum(census.get(place) or 0 for place in ("waiting", "called", "missed"))
-    asked(f"{people} visitors lose their place in {room}. Empty the queue?", yes=yes)
+    asked(f"{visitors(people)} would lose their place in {room}. Empty the queue?", yes=yes)
     answer = api.perform("reset", room=room, reason=reason, version=state.get("version"))
     if as_json:
         print_json(answer)
@@ -75,12 +76,6 @@ def forecast_command(room: str, changes: tuple[str, ...], connect: Connect, *, a
     if as_json:
         print_json(answer)
         return
-    click.echo(f"{room}: touches {answer['people']} visitors")
-    click.echo(f"wait of the last in the queue: {_minutes(answer['wait_now'])} → {_minutes(answer['wait_then'])}")
-
-
-def _minutes(wait: list[Any] | None) -> str:
-    if wait is None:
-        return "not known"
-    low, high = wait
-    return f"more than {low} min" if high is None else f"{low} to {high} min"
+    now, then = wait_words(answer["wait_now"]), wait_words(answer["wait_then"])
+    click.echo(f"{room}: touches {visitors(answer['people'])}")
+    click.echo(f"wait of the last in the queue: {now} → {then}")

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from waitroom.admin.report.lines import visitors
+
 from .options import Connect, admin_options, json_option, reason_option, yes_option
 from .outcome import CommandError, Exit, asked, print_json
 
@@ -49,7 +51,7 @@ def remove(name: str, reason: str | None, connect: Connect, *, yes: bool, as_jso
     api = connect()
     state = api.room(name)
     waiting = (state.get("census") or {}).get("waiting")
-    asked(f"{waiting} visitors wait in {name}. Remove the room?", yes=yes)
+    asked(f"{visitors(waiting or 0)} in the queue of {name}. Remove the room?", yes=yes)
     answer = api.perform("remove", room=name, reason=reason, version=state.get("version"))
     if as_json:
         print_json(answer)

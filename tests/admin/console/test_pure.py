@@ -11,10 +11,10 @@ from waitroom.admin.console.deeds import FORMS, deed
 from waitroom.admin.console.friction import question
 from waitroom.admin.report.document import document, incidents, totals
 from waitroom.admin.report.lines import told, what
-from waitroom.admin.report.moments import ago
+from waitroom.admin.report.moments import ago, wait_words
 from waitroom.admin.report.svg import CHARTS, draw
 from waitroom.admin.verbs import VERBS, Mistaken, RoomState
-from waitroom.admin.verbs.figures import figures, wait_words
+from waitroom.admin.verbs.figures import figures
 from waitroom.domain.room import Room
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def clock(at_ms: int) -> str:
@@ -21,3 +25,13 @@ def ago(span_ms: int) -> str:
     if seconds < 100:
         return f"{seconds} s ago"
     return f"{seconds // 60} min ago" if seconds < 6_000 else f"{seconds // 3_600} h ago"
+
+
+def wait_words(wait: Sequence[int | None] | None) -> str:
+    """Return a range of minutes, `[low, high]`, in words; high is None when nobody can say."""
+    if wait is None:
+        return "not known"
+    low, high = wait
+    if high is None:
+        return f"more than {low} min"
+    return "less than a minute" if high <= 1 else f"{low} to {high} min"

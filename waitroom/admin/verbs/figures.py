@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from waitroom.admin.report.moments import wait_words
 from waitroom.domain.admission import Limit, limiting
 
 if TYPE_CHECKING:
@@ -61,13 +62,3 @@ def figures(
     if point is not None:
         facts |= {name: point[name] for name in ("shop_p50_ms", "shop_p95_ms", "shop_error_share")}
     return facts
-
-
-def wait_words(wait: tuple[int, int | None] | None) -> str:
-    """Return a range of minutes in words."""
-    if wait is None:
-        return "not known"
-    low, high = wait
-    if high is None:
-        return f"more than {low} min"
-    return "less than a minute" if high <= 1 else f"{low} to {high} min"
