@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import uvicorn
@@ -21,7 +22,9 @@ from .following import follow_once, follow_rooms
 from .gateway.app import build_gate
 from .gateway.document import Documents
 from .gateway.farewells import Farewells
+from .gateway.network import network_around
 from .gateway.protocol import ProtocolLimits, protocol_class
+from .gateway.visitor import TrustedProxies
 from .metrics import Metrics
 from .preview import WaitingPages
 from .proxy.app import Proxy, ProxyOptions
@@ -67,10 +70,17 @@ def server_config(app: Part, settings: Settings, metrics: Metrics) -> uvicorn.Co
         header_seconds=gateway.header_seconds,
         body_rate_bytes_per_second=gateway.body_rate_bytes_per_second,
         body_grace_seconds=gateway.body_grace_seconds,
+        connections_per_network=None if set_out is None else gateway.connections_per_network,
+    )
+    network_of = partial(
+        network_around,
+        trusted=TrustedProxies(gateway.trusted_proxies),
+        ipv4_bits=gateway.network_bits_ipv4,
+        ipv6_bits=gateway.network_bits_ipv6,
     )
     return uvicorn.Config(
         app,
-        http=protocol_class(limits, metrics.refused, set_out),
+        http=protocol_class(limits, metrics.refused, set_out, network_of),
         ws="none",
         interface="asgi3",
         lifespan="off",

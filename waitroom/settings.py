@@ -101,6 +101,12 @@ class GatewaySettings(_Section):
         description="Bits of an IPv4 address that name the network newcomers are counted by.",
     )
     network_bits_ipv6: int = Field(default=64, ge=16, le=128, description="The same of an IPv6 address.")
+    connections_per_network: Annotated[int | None, BeforeValidator(_unlimited)] = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Connections that a worker holds open for one client network; `none` for no limit.",
+    )
     prefix: str = Field(
         default="/.waitroom",
         pattern=r"^(/[A-Za-z0-9._~-]+)+$",

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.attack.house import QUEUE
+from tests.gateway.edge import GET, Serve, all_of, echo
 from tests.gateway.front import FETCH
 from tests.store.bench import by
 from waitroom.gateway.network import network_of
+from waitroom.gateway.protocol import ProtocolLimits
 from waitroom.gateway.visitor import TrustedProxies, read_headers
 from waitroom.settings import GatewaySettings
 
@@ -121,6 +123,28 @@ def test_nobody_chooses_the_network_they_are_counted_by(peer: str, forwarded: st
     asked = read_headers(headers, trusted=peer in PROXIES)
     asked.peer = peer
     assert network_of(asked, PROXIES, ipv4_bits=32, ipv6_bits=64) == network
+
+
+async def test_a_network_has_so_many_connections_and_no_more(serve: Serve) -> None:
+    """The next is told so at once; when one ends, another may come; who is not counted is not limited."""
+    edge = await serve(echo, ProtocolLimits(connections_per_network=3))
+    held = [await edge.connect() for _ in range(3)]
+    for _ in range(2):
+        assert (await edge.exchange(GET + b"\r\n")).startswith(b"HTTP/1.1 429 ")
+    assert edge.refused == ["connections"] * 2
+    held[0][1].close()
+    while True:  # until the server saw the end
+        answer = await edge.exchange(GET + b"Connection: close\r\n\r\n")
+        if answer.startswith(b"HTTP/1.1 200 "):
+            break
+        assert answer.startswith(b"HTTP/1.1 429 ")
+    for _, writer in held[1:]:
+        writer.write(GET + b"Connection: close\r\n\r\n")
+    assert [(await all_of(reader))[:12] for reader, _ in held[1:]] == [b"HTTP/1.1 200"] * 2
+
+    edge = await serve(echo, ProtocolLimits(connections_per_network=1), network_of=lambda address: "")
+    held = [await edge.connect() for _ in range(3)]
+    assert (await edge.exchange(GET + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_network_may_be_wider() -> None:

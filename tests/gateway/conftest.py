@@ -16,7 +16,7 @@ from waitroom import logs
 from waitroom.gateway.protocol import GatewayProtocol, ProtocolLimits, protocol_class
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 
 @pytest.fixture
@@ -32,11 +32,13 @@ def log() -> Iterator[Log]:
 async def serve() -> AsyncIterator[Serve]:
     edges: list[Edge] = []
 
-    async def start(app: App, limits: ProtocolLimits = PATIENT, **options: Any) -> Edge:
+    async def start(
+        app: App, limits: ProtocolLimits = PATIENT, network_of: Callable[[str], str] = str, **options: Any
+    ) -> Edge:
         sock = socket.socket()
         sock.bind(("127.0.0.1", 0))
         edge = Edge(None, sock.getsockname()[1])  # type: ignore[arg-type]
-        http = protocol_class(limits, edge.refused.append)
+        http = protocol_class(limits, edge.refused.append, network_of=network_of)
         options = {"lifespan": "off", "ws": "none", "log_config": None, "server_header": False} | options
         config = uvicorn.Config(app, http=http, **options)
         config.load()

@@ -1,4 +1,4 @@
-"""From which network somebody asks, as far as joins are counted by it."""
+"""From which network somebody asks, as far as joins and connections are counted by it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def network_of(asked: Asked, trusted: TrustedProxies, *, ipv4_bits: int, ipv6_bi
     "" when it cannot be told: on a unix socket, or from a trusted proxy that does not say for whom it asks.
     """
     address = find_origin(asked.peer, "", asked.forwarding, trusted).address
+    return network_around(address, trusted, ipv4_bits=ipv4_bits, ipv6_bits=ipv6_bits)
+
+
+def network_around(address: str, trusted: TrustedProxies, *, ipv4_bits: int, ipv6_bits: int) -> str:
+    """Return the network that an address lies in; "" for what is none, and for a trusted proxy's."""
     known = parse_address(address)
     if known is None or address in trusted:
         return ""

@@ -54,6 +54,7 @@ class ProtocolLimits:
     header_fields: int = 100
     header_line_bytes: int = 8_192
     request_line_bytes: int = 8_192
+    connections_per_network: int | None = None
 
     @property
     def shortest_seconds(self) -> float:
@@ -104,6 +105,7 @@ class GatewayProtocol(HttpToolsProtocol):
     # With these in its dictionary a connection would take 1 kB more.
     __slots__ = (
         "_asgi",
+        "_counted_by",
         "_deadline",
         "_raw_root_path",
         "_reader",
@@ -118,6 +120,9 @@ class GatewayProtocol(HttpToolsProtocol):
     limits: ClassVar[ProtocolLimits] = ProtocolLimits()
     on_refused: ClassVar[Callable[[str], None]] = staticmethod(_ignore)
     set_out: ClassVar[Callable[[Exchange], bool] | None] = None
+    network_of: ClassVar[Callable[[str], str]] = staticmethod(str)
+    open_from: ClassVar[dict[str, int]] = {}
+    """Open connections of this process by network."""
 
     cycle: Exchange
 
@@ -139,10 +144,27 @@ class GatewayProtocol(HttpToolsProtocol):
         self._unread = UnreadAnswer(self.limits.write_stall_seconds)
         self._step_seconds = max(min(self.limits.shortest_seconds, self.timeout_keep_alive), 0.01)
         self._timer = self.loop.call_at(now + self._step_seconds, self._look)
+        self._counted_by = ""
+        if self.limits.connections_per_network is not None and self.client is not None:
+            self._count(self.limits.connections_per_network, type(self).network_of(self.client[0]))
+
+    def _count(self, most: int, network: str) -> None:
+        """Count the connection, or refuse it when its network has enough."""
+        known = type(self).open_from
+        if network and known.get(network, 0) >= most:
+            self._refuse("connections")
+        elif network:
+            known[network] = known.get(network, 0) + 1
+            self._counted_by = network
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections.discard(self)
         self._timer.cancel()
+        if self._counted_by:
+            known = type(self).open_from
+            known[self._counted_by] -= 1
+            if not known[self._counted_by]:
+                del known[self._counted_by]
         for exchange in {self.cycle, self._running, *(waiting for waiting, _ in self.pipeline)}:
             if exchange is not None:
                 exchange.disconnect()  # type: ignore[attr-defined]  # the pipeline holds nothing but ours
@@ -387,16 +409,20 @@ def protocol_class(
     limits: ProtocolLimits,
     on_refused: Callable[[str], None] | None = None,
     set_out: Callable[[Exchange], bool] | None = None,
+    network_of: Callable[[str], str] = str,
 ) -> type[GatewayProtocol]:
     """The class for uvicorn's `Config(http=…)`.
 
     `on_refused` is called with one of REASONS for each refusal, `set_out` with each plain request: True if it sent it
     off by the direct way.
+    `network_of` names the network of an address, by which connections are counted; "" for one that is not.
     """
     members = {
         "__slots__": (),
         "limits": limits,
         "on_refused": staticmethod(on_refused or _ignore),
+        "network_of": staticmethod(network_of),
+        "open_from": {},
         "set_out": None if set_out is None else staticmethod(set_out),
     }
     return type("BoundGatewayProtocol", (GatewayProtocol,), members)

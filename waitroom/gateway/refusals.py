@@ -20,6 +20,7 @@ class Refusal:
 
 
 REFUSALS: dict[str, Refusal] = {
+    "connections": Refusal(429, "Too many connections are open from your network."),
     "first_byte_timeout": Refusal(408, "No request arrived in time."),
     "header_timeout": Refusal(408, "The request head did not arrive in time."),
     "body_timeout": Refusal(408, "The request body arrived too slowly."),
