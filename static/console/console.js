@@ -114,16 +114,17 @@ const drawMarks = (plot) => {
 const rows = (lines, points) => [points.map((p) => p.at_ms / 1000),
   ...lines.map((line) => points.map((p) => p[line.figure] === null ? null : p[line.figure] * line.scale))];
 const hours = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16, HEIGHT = Math.round(200 * scale);
 const draw = () => {
   const soft = colour("limit") && getComputedStyle(document.documentElement).getPropertyValue("--soft").trim();
   const grid = getComputedStyle(document.documentElement).getPropertyValue("--line").trim();
   for (const figure of $$(".chart")) {
     const lines = JSON.parse(figure.dataset.lines), box = $(".drawing", figure);
-    const axis = {stroke: soft, grid: {stroke: grid, width: 1}, ticks: {stroke: grid}};
+    const axis = {stroke: soft, grid: {stroke: grid, width: 1}, ticks: {stroke: grid}, font: `${Math.round(12 * scale)}px system-ui, sans-serif`};
     const plot = new uPlot({
-      width: box.clientWidth, height: 200, cursor: {sync: {key: "room"}}, legend: {live: true},
+      width: box.clientWidth, height: HEIGHT, cursor: {sync: {key: "room"}}, legend: {live: true},
       scales: {y: {range: (_, low, high) => [0, Math.max(1, high * 1.05)]}},
-      axes: [{...axis, values: (_, at) => at.map((one) => hours.format(one * 1000))}, {...axis, size: 60}],
+      axes: [{...axis, space: 75 * scale, size: 40 * scale, values: (_, at) => at.map((one) => hours.format(one * 1000))}, {...axis, size: 60 * scale}],
       series: [{value: (_, at) => at === null ? "\u2014" : hours.format(at * 1000)}, ...lines.map((line) => ({label: line.label, stroke: colour(line.kind), width: 2, points: {show: false},
         dash: line.kind === "limit" ? [6, 4] : undefined, value: (_, v) => v === null ? "\u2014" : number.format(Math.round(v * 10) / 10)}))],
       hooks: {draw: [drawMarks]},
@@ -133,11 +134,15 @@ const draw = () => {
     $("details", figure).addEventListener("toggle", () => tabulate(charts.find((chart) => chart.figure === figure)));
   }
 };
-// The table behind a chart, which the server wrote as of loading: the newest points first.
+// The table behind a chart, which the server wrote as of loading.
 const cell = (value) => value === null ? "\u2014" : value.toLocaleString("en", {minimumFractionDigits: 1, maximumFractionDigits: 1});
+const sparse = (points) => {  // as waitroom/admin/console/tables.py does
+  const older = points.slice(0, -20).reverse(), step = Math.max(1, Math.ceil(older.length / 40));
+  return [...points.slice(-20).reverse(), ...older.filter((_, number) => number % step === 0)];
+};
 const tabulate = ({figure, lines}) => {
   if (!$("details", figure).open) return;
-  $("tbody", figure).replaceChildren(...past.points.slice(-20).reverse().map((point) => {
+  $("tbody", figure).replaceChildren(...sparse(past.points).map((point) => {
     const row = document.createElement("tr"), at = document.createElement("th");
     at.scope = "row";
     at.textContent = hours.format(point.at_ms);
@@ -170,7 +175,7 @@ const marksOf = async (version) => {
 if (past && window.uPlot) {
   marks = past.marks;
   draw();
-  addEventListener("resize", () => { for (const {plot, box} of charts) plot.setSize({width: box.clientWidth, height: 200}); });
+  addEventListener("resize", () => { for (const {plot, box} of charts) plot.setSize({width: box.clientWidth, height: HEIGHT}); });
 }
 
 // Before a limit is applied: what it does to the wait of those who wait.

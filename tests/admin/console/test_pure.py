@@ -9,6 +9,7 @@ import pytest
 
 from waitroom.admin.console.deeds import FORMS, deed
 from waitroom.admin.console.friction import question
+from waitroom.admin.console.tables import rows
 from waitroom.admin.report.document import document, incidents, totals
 from waitroom.admin.report.lines import told, what
 from waitroom.admin.report.moments import ago, wait_words
@@ -136,3 +137,12 @@ def test_what_was_done_is_told_in_one_way() -> None:
 
 def test_spans_are_told_roughly() -> None:
     assert [ago(4_000), ago(600_000), ago(20_000_000)] == ["4 s ago", "10 min ago", "5 h ago"]
+
+
+def test_a_table_tells_the_newest_points_one_by_one_and_the_others_in_even_steps() -> None:
+    times = [row["at_ms"] for row in rows([{"at_ms": at} for at in range(900)])]
+    assert times[:20] == list(range(899, 879, -1))
+    assert times[20:23] == [879, 857, 835]
+    assert len(times) == 60
+    assert rows([]) == []
+    assert [row["at_ms"] for row in rows([{"at_ms": 1}, {"at_ms": 2}])] == [2, 1]

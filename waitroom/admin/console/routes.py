@@ -24,6 +24,7 @@ from waitroom.errors import Refused, VersionConflict, WaitroomError
 from .deeds import FORMS, deed
 from .friction import question
 from .live import NOBODY
+from .tables import rows
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -99,7 +100,8 @@ class Console:
         return self._pages.show(
             "room.html", caller=caller, status=status, state=state, room=state.room,
             now=await room_live(self._verbs, state),
-            charts=charts, points=points, marks=marks, lines=lines[:_RECENT_LINES], span=span, spans=list(_CHART_MS),
+            charts=charts, points=points, rows=rows(points), marks=marks, lines=lines[:_RECENT_LINES],
+            span=span, spans=list(_CHART_MS),
             now_ms=now_ms, ago=ago, clock=clock, told=told, done=request.query_params.get("done", ""),
             may_operate=caller.may(Role.OPERATOR), may_admin=caller.may(Role.ADMIN),
             **({"error": "", "typed": {}} | said),
