@@ -226,6 +226,14 @@ async def test_a_message_in_two_languages_is_read_in_both_and_taken_back(
         await dana.page.fill('[name="text.*"]', "Sizes 38 and 40 are sold out.")
         await dana.page.fill("[name=language]", "he")
         await dana.page.fill("[name=in_language]", "המידות 38 ו־40 אזלו.")
+        async with dana.context.expect_page() as opening:
+            await dana.page.click('button:has-text("Preview")')
+        preview = await opening.value
+        for number, text in enumerate(("Sizes 38 and 40 are sold out.", "המידות 38 ו־40 אזלו.")):
+            shown = preview.frame_locator(f"iframe >> nth={number}")
+            await expect(shown.locator("#message p")).to_have_text(text)
+        await preview.close()
+        await expect(english.locator("#message")).to_be_hidden()
         await dana.page.click("text=Say it")
         await says(dana.page, ".done", "Done")
         await says(english, "#message p", "Sizes 38 and 40 are sold out.")
