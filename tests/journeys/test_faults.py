@@ -1,0 +1,275 @@
+"""The experiments: each breaks something while visitors arrive, wait, are called and shop, and no promise breaks with it.
+
+All share two machines, a store and a crowd, which go on from one to the next; the observer of `experiment/judge.py` reads
+only what visitors and the shop saw. `make soak` runs longer forms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.journeys.experiment.disk import small_disk
+from tests.journeys.experiment.house import KEYS, House
+from tests.journeys.experiment.shop import Health, a_shop
+from tests.journeys.stage import breakable_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from tests.journeys.experiment.judge import Verdict
+
+pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.scaled]
+
+LONG = "WAITROOM_LONG_FAULTS" in os.environ
+SIZE = 300 if LONG else 100
+
+
+def lasting(short: float, long: float) -> float:
+    """How many seconds, or how often, by which form runs."""
+    return long if LONG else short
+
+
+@pytest.fixture(scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """The house with its crowd; at the end everybody who came has been let in and has left."""
+    directory = tmp_path_factory.mktemp("house")
+    with small_disk(directory / "disk") as disk, breakable_store(directory / "disk") as store:
+        async with a_shop() as shop:
+            built = House(directory, store, shop, random.Random(6), SIZE)
+            built.disk = disk
+            try:
+                await built.open()
+                yield built
+                await built.crowd.drain(60)
+                assert not built.judge(0.0).lost
+            finally:
+                await built.close()
+
+
+async def experiment(
+    house: House, record: Callable[[str, object], None], breaking: Callable[[], Awaitable[object]], *, times: int = 1
+) -> Verdict:
+    """Break something `times` times, wait until all is well again, and judge: nothing was lost."""
+    since = time.monotonic()
+    back_seconds = 0.0
+    for _ in range(times):
+        await breaking()
+        back_seconds = max(back_seconds, await house.flows())
+    verdict = house.judge(since)
+    record("times", times)
+    for name, value in verdict.row().items():
+        record(name, value)
+    record("well again after", f"{back_seconds:.1f} s")
+    assert not verdict.lost, verdict
+    assert verdict.entered >= 10
+    return verdict
+
+
+async def test_gateways_killed_one_after_another(house: House, record_property: Callable[[str, object], None]) -> None:
+    async def kill_one() -> None:
+        machine = house.chance.choice(house.machines)
+        assert machine.running is not None
+        os.kill(house.chance.choice(machine.running.worker_pids()), signal.SIGKILL)
+        await asyncio.sleep(2.0)
+
+    verdict = await experiment(house, record_property, kill_one, times=int(lasting(2, 30)))
+    assert verdict.shopping_seconds < 2
+
+
+async def test_a_supervisor_killed(house: House, record_property: Callable[[str, object], None]) -> None:
+    async def kill_and_start() -> None:
+        machine = house.machines[0]
+        assert machine.running is not None
+        machine.running.process.kill()
+        await asyncio.sleep(lasting(0.5, 3.0))
+        await machine.stop()
+        await machine.start()
+
+    await experiment(house, record_property, kill_and_start, times=int(lasting(1, 3)))
+
+
+async def test_a_store_killed_and_started_again(house: House, record_property: Callable[[str, object], None]) -> None:
+    async def kill_and_start() -> None:
+        house.store.kill()
+        await asyncio.sleep(lasting(1.0, 5.0))
+        await asyncio.to_thread(house.store.start)
+
+    verdict = await experiment(house, record_property, kill_and_start, times=int(lasting(1, 5)))
+    assert verdict.shopping_seconds < 1.5
+
+
+async def test_a_store_away_for_a_while(house: House, record_property: Callable[[str, object], None]) -> None:
+    async def away() -> None:
+        house.store.kill()
+        await asyncio.sleep(lasting(3.0, 30.0))
+        await asyncio.to_thread(house.store.start)
+
+    verdict = await experiment(house, record_property, away)
+    assert verdict.shopping_seconds < 1.5
+
+
+async def test_a_frozen_store(house: House, record_property: Callable[[str, object], None]) -> None:
+    async def freeze() -> None:
+        assert house.store.process is not None
+        house.store.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(lasting(2.0, 10.0))
+        house.store.process.send_signal(signal.SIGCONT)
+
+    verdict = await experiment(house, record_property, freeze, times=int(lasting(1, 2)))
+    assert verdict.shopping_seconds < 2
+
+
+async def test_a_store_that_answers_after_400_ms(house: House, record_property: Callable[[str, object], None]) -> None:
+    async def slow() -> None:
+        for machine in house.machines:
+            machine.link.tell("slow 0.4")
+        await asyncio.sleep(lasting(2.0, 15.0))
+        for machine in house.machines:
+            machine.link.tell("heal")
+
+    verdict = await experiment(house, record_property, slow)
+    assert verdict.shopping_seconds < 2
+
+
+async def test_an_emptied_store(house: House, record_property: Callable[[str, object], None]) -> None:
+    async def empty() -> None:
+        house.store.flush()
+        house.emptied.append(time.monotonic())
+
+    await experiment(house, record_property, empty, times=int(lasting(1, 3)))
+
+
+async def test_a_link_to_the_store_cut_and_healed(house: House, record_property: Callable[[str, object], None]) -> None:
+    async def cut() -> None:
+        link = house.machines[1].link
+        link.tell("cut")
+        await asyncio.sleep(lasting(2.0, 20.0))
+        link.tell("heal")
+
+    verdict = await experiment(house, record_property, cut, times=int(lasting(1, 2)))
+    assert verdict.shopping_seconds < 2
+
+
+async def test_connections_to_the_store_reset(house: House, record_property: Callable[[str, object], None]) -> None:
+    async def reset() -> None:
+        for machine in house.machines:
+            machine.link.tell("reset")
+        await asyncio.sleep(0.2)
+
+    await experiment(house, record_property, reset, times=int(lasting(3, 30)))
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs Debian's faketime")
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_machine_whose_clock_is_off(
+    house: House, record_property: Callable[[str, object], None], hours: int
+) -> None:
+    machine = house.machines[1]
+    preload = subprocess.run(
+        ["faketime", "-f", f"{hours:+}h", "sh", "-c", "echo $LD_PRELOAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+    async def off() -> None:
+        machine.environ = {"LD_PRELOAD": preload, "FAKETIME": f"{hours:+}h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        await machine.stop()
+        await machine.start()
+        await asyncio.sleep(lasting(2.0, 15.0))
+        house.store.kill()  # now newcomers get their place by the gateways' clocks
+        await asyncio.sleep(lasting(1.0, 5.0))
+        await asyncio.to_thread(house.store.start)
+        await house.flows()
+        machine.environ = {}
+        await machine.stop()
+        await machine.start()
+
+    await experiment(house, record_property, off)
+
+
+async def test_a_new_key_and_then_no_old_one(house: House, record_property: Callable[[str, object], None]) -> None:
+    """On two machines in three steps, as docs/operating.md says; the old key goes when nobody has a token of it."""
+    before, after = KEYS
+
+    async def on_all(*keys: str) -> None:
+        for machine in house.machines:
+            machine.settings["keys"] = {"signing": list(keys)}
+            await machine.reload()
+
+    async def rotate() -> None:
+        await on_all(before, after)
+        await on_all(after, before)
+        last = len(house.crowd.stories)
+        while not all(story.left for story in house.crowd.stories[:last]):
+            await asyncio.sleep(0.1)
+        await on_all(after)
+
+    await experiment(house, record_property, rotate)
+    for machine in house.machines:
+        machine.settings["keys"] = {"signing": [after, before]}
+        await machine.reload()
+
+
+async def test_machines_replaced_one_after_another_by_others_of_another_configuration(
+    house: House, record_property: Callable[[str, object], None]
+) -> None:
+    async def deploy() -> None:
+        for machine in house.machines:
+            machine.settings["room"] = {"claim_seconds": house.chance.randint(60, 120), "shop_name": "A new name"}
+            await machine.stop()
+            await machine.start()
+            await asyncio.sleep(lasting(0.5, 10.0))
+
+    verdict = await experiment(house, record_property, deploy, times=int(lasting(1, 3)))
+    assert verdict.shopping_seconds < 8
+
+
+async def test_the_disk_of_the_append_only_file_full(
+    house: House, record_property: Callable[[str, object], None]
+) -> None:
+    disk = house.disk
+    if disk is None:
+        pytest.skip("a disk of its own can be mounted by root alone")
+
+    async def fill() -> None:
+        await asyncio.to_thread(disk.fill)
+        await asyncio.sleep(lasting(2.5, 15.0))
+        with house.store.client() as client:
+            assert client.info("persistence")["aof_last_write_status"] == "err"
+        disk.clear()
+
+    verdict = await experiment(house, record_property, fill)
+    assert verdict.shopping_seconds < 2
+
+
+async def test_a_shop_that_fails_in_every_way(house: House, record_property: Callable[[str, object], None]) -> None:
+    """Down, slow, resetting, breaking off in the middle, flapping: pages are held, orders are sent once."""
+    shop = house.shop
+    failing_seconds = lasting(1.0, 10.0)
+
+    async def fail() -> None:
+        shop.shut()
+        await asyncio.sleep(failing_seconds)
+        await shop.open()
+        for health in (Health.SLOW, Health.RESETTING, Health.CUTTING):
+            shop.health = health
+            await asyncio.sleep(failing_seconds)
+        shop.health = Health.WELL
+        for _ in range(4):
+            shop.shut()
+            await asyncio.sleep(0.2)
+            await shop.open()
+            await asyncio.sleep(0.2)
+
+    since = time.monotonic()
+    await experiment(house, record_property, fail, times=int(lasting(1, 2)))
+    troubles = [t.what for story in house.crowd.stories for t in story.troubles if t.began >= since]
+    assert sum("hold page" in what for what in troubles) > 10
+    assert any("IncompleteRead" in what for what in troubles), "answers that broke off were seen as broken"
