@@ -76,7 +76,7 @@ def test_a_turn_that_the_store_forgot_before_it_was_told_is_not_held_against_the
 
 def test_what_was_noticed_is_told_by_where_one_was_and_only_from_then_on() -> None:
     stories, shop = told()
-    stories[0].troubles = [Trouble(Stage.WAITING, 3.0, 5.0, ""), Trouble(Stage.SHOPPING, 21.0, 21.5, "")]
+    stories[0].troubles = [Trouble(Stage.WAITING, 3.0, 5.0, set()), Trouble(Stage.SHOPPING, 21.0, 21.5, set())]
     verdict = judge(stories, shop, 4.0, rate=2, capacity=1)
     assert (verdict.waiting_seconds, verdict.shopping_seconds, verdict.coming_seconds) == (1.0, 0.5, 0.0)
     assert (verdict.troubled, verdict.entered) == (1, 2)

@@ -40,7 +40,7 @@ class Trouble:
     stage: Stage
     began: float
     ended: float
-    what: str
+    what: set[str]
 
 
 @dataclass
@@ -161,9 +161,10 @@ class Person:
     def _troubled(self, trouble: Trouble | None, stage: Stage, what: str) -> Trouble:
         now = time.monotonic()
         if trouble is None:
-            trouble = Trouble(stage, now, now, what)
+            trouble = Trouble(stage, now, now, set())
             self.story.troubles.append(trouble)
         trouble.ended = now
+        trouble.what.add(what)
         return trouble
 
     async def _me(self) -> str:

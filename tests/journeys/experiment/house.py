@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 KEYS = ["first-signing-key-of-the-house-0123456789", "second-signing-key-of-the-house-012345678"]
 RATE, CAPACITY = 1_200, 70
-SECONDS_TO_FLOW = 40.0
+SECONDS_TO_FLOW = 75.0
+"""Entries of before a loss of memory count as if they were of its moment, for a minute."""
 
 
 @dataclass
