@@ -67,6 +67,12 @@ def test_more_than_the_rate_in_a_rolling_minute_is_found() -> None:
     assert lost(stories, shop, rate=1) == {}
 
 
+def test_who_was_sent_off_by_the_shop_itself_was_not_thrown_out() -> None:
+    stories, shop = told()
+    stories[0].thrown_out.append(24.5)
+    assert lost(stories, shop) == {}
+
+
 def test_a_turn_that_the_store_forgot_before_it_was_told_is_not_held_against_the_order() -> None:
     stories, shop = told()
     stories[0].still_waiting.append(31.0)

@@ -201,6 +201,8 @@ class Person:
             if on_site(answer):
                 return
             self.story.thrown_out.append(time.monotonic())
+            if kind == "done":
+                return
             await asyncio.sleep(0.5)
 
     async def _order(self) -> None:
