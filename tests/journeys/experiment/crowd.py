@@ -11,6 +11,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import TYPE_CHECKING
 
 from tests.journeys.experiment.shop import page
@@ -50,7 +51,8 @@ class Story:
     number: int
     came: float
     placed: float = 0.0
-    """When they were first told of a place, or let in."""
+    """When they were first told of a place, or let in. A place told while the store was away counts from when a gateway that
+    reaches the store has heard of it: nobody can be called by what the store does not know."""
     still_waiting: list[float] = field(default_factory=list)
     """When each request was sent that was answered "waiting"."""
     turn: float = 0.0
@@ -82,6 +84,7 @@ class Person:
             browser.cookies = self._cookies
         self._chance = chance
         self._poll_seconds = poll_seconds
+        self._confirmed = False
         self._failed: Browser | None = None
         """By which no answer came just now: the next try goes elsewhere, as load balancers see to it."""
         self._position = 0
@@ -181,11 +184,15 @@ class Person:
                 await asyncio.sleep(0.2)
                 continue
             if state == "reconnecting":
+                if not self._confirmed:
+                    self.story.placed = inf
                 trouble = self._troubled(trouble, Stage.WAITING, state)
                 await asyncio.sleep(0.5)
                 continue
             if trouble is not None:
                 trouble.ended = time.monotonic()
+            self._confirmed = True
+            self.story.placed = min(self.story.placed, time.monotonic())
             if state == "waiting":
                 self.story.still_waiting.append(sent)
                 position = 0 if said["recovering"] else int(said["position"])
