@@ -34,8 +34,8 @@ LONG = "WAITROOM_LONG_FAULTS" in os.environ
 SIZE = 300 if LONG else 100
 
 
-IN_FLIGHT_SECONDS = 0.5
-"""What the store said before it was emptied may be heard so much later; for seconds after it, it calls nobody."""
+IN_FLIGHT_SECONDS = 4.0
+"""What the store said before it was emptied may be heard so much later on a busy machine; for 6 s it calls nobody."""
 
 
 def lasting(short: float, long: float) -> float:
