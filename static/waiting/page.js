@@ -363,7 +363,7 @@
   };
   // Sleeping phones and pages brought back from the browser's cache are behind: ask at once.
   const wake = () => {
-    if (document.hidden) return;
+    if (document.hidden || data.puzzle) return;
     jump = true;
     if (wantsLock) awake();
     show();
