@@ -1,4 +1,4 @@
-"""An admin listener on a real store, and one whose store is away."""
+"""An admin listener on a real store, one whose store is away, and the house, empty, for each test."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.admin.access.house import House
 from tests.admin.test_api import ROOMS, Listener
 from waitroom.store.connect import open_operator_store
 
@@ -27,3 +28,11 @@ async def cut_off() -> AsyncIterator[Listener]:
     store = open_operator_store("unix:///nonexistent/store.sock", ROOMS, deadline_ms=500)
     yield Listener(store)
     await store.aclose()
+
+
+@pytest.fixture
+async def house(valkey_url: str) -> AsyncIterator[House]:
+    house = House(valkey_url)
+    await house.store.seed()
+    yield house
+    await house.store.aclose()

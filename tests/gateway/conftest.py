@@ -1,15 +1,17 @@
-"""A real uvicorn server with the gateway's protocol, for tests that speak to it in raw bytes."""
+"""A real uvicorn server with the gateway's protocol, for tests that speak to it in raw bytes; a real browser."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import json
+import shutil
 import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
+from playwright.sync_api import sync_playwright
 
 from tests.gateway.edge import PATIENT, WITHIN_SECONDS, App, Edge, Log, Serve
 from waitroom import logs
@@ -17,6 +19,8 @@ from waitroom.gateway.protocol import GatewayProtocol, ProtocolLimits, protocol_
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture
@@ -66,3 +70,11 @@ async def ended(server: uvicorn.Server) -> None:
         await listener.wait_closed()
     while server.server_state.connections or server.server_state.tasks:
         await asyncio.sleep(0.001)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()

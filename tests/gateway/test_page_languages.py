@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import html
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from waitroom.domain.room import Room
 from waitroom.gateway.page.preview import Preview
@@ -17,7 +15,7 @@ from waitroom.words.languages import LANGUAGES
 from waitroom.words.texts import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.journey
 
@@ -63,14 +61,6 @@ ORDER = """() => {
   return [...text.data.matchAll(/\\p{Nd}+/gu)].map(({index, 0: digits}) =>
     ({left: left(index, index + digits.length), left_of_first_digit: left(index, index + 1)}));
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.gateway.test_page_in_browser import Shop, browser, shop
+from tests.gateway.test_page_in_browser import Shop, shop
 from waitroom.domain.visit import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["browser", "shop"]
+__all__ = ["shop"]
 pytestmark = pytest.mark.journey
 ISOLATES = "[\u2066-\u2069]*"
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from tests.journeys.stage import ADMIN_TOKEN
-from tests.journeys.witness import ask
+from tests.journeys.witness import told_api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,20 +53,6 @@ class Operator:
             await self.page.fill("[name=name]", name)
         await self.page.fill("[name=password]", PASSWORD)
         await self.page.keyboard.press("Enter")
-
-
-async def told_api(running: Serving, method: str, path: str, document: Any = None) -> Any:
-    """Ask the admin API as the holder of the house's token does; `path` stands after /api/v1."""
-    answer = await ask(
-        urlsplit(running.admin_url).port or 0,
-        f"/api/v1{path}",
-        f"authorization: Bearer {ADMIN_TOKEN}",
-        "content-type: application/json",
-        method=method,
-        body=b"" if document is None else json.dumps(document).encode(),
-    )
-    assert answer.status == 200, answer.body
-    return json.loads(answer.body)
 
 
 @asynccontextmanager

@@ -16,9 +16,9 @@ import pytest
 from playwright.async_api import async_playwright, expect
 
 from tests.journeys.browser_setup import browser as browser_path
-from tests.journeys.operators import Operator, operator, told_api
+from tests.journeys.operators import Operator, operator
 from tests.journeys.stage import ADMIN_TOKEN, Visitor, on_site, serving
-from tests.journeys.witness import ask, witness
+from tests.journeys.witness import ask, told_api, witness
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -133,11 +133,11 @@ async def counted(running: Serving, series: str, label: str) -> dict[str, int]:
     return {value: int(float(count)) for value, count in re.findall(pattern, text, re.MULTILINE)}
 
 
-async def operate(running: Serving, method: str, path: str, document: Any = None, *, room: str = "sale") -> Any:
-    """Ask the admin API as an operator does."""
+async def told_api(running: Serving, method: str, path: str, document: Any = None) -> Any:
+    """Ask the admin API as the holder of the house's token does; `path` stands after /api/v1."""
     answer = await ask(
         urlsplit(running.admin_url).port or 0,
-        f"/api/v1/rooms/{room}{path}",
+        f"/api/v1{path}",
         f"authorization: Bearer {ADMIN_TOKEN}",
         "content-type: application/json",
         method=method,
@@ -145,3 +145,8 @@ async def operate(running: Serving, method: str, path: str, document: Any = None
     )
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
+
+
+async def operate(running: Serving, method: str, path: str, document: Any = None, *, room: str = "sale") -> Any:
+    """Ask the admin API of one room; `path` stands after its name."""
+    return await told_api(running, method, f"/rooms/{room}{path}", document)

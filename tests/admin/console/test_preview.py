@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.admin.access.house import House
 from waitroom.domain.access import Role
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from tests.admin.access.house import House
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def house(valkey_url: str) -> AsyncIterator[House]:
-    house = House(valkey_url)
-    await house.store.seed()
-    yield house
-    await house.store.aclose()
 
 
 def frames(page: str) -> list[str]:
