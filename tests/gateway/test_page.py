@@ -32,7 +32,7 @@ TOKEN = (
 )
 FIRST = ADDRESSES._replace(
     token_url=f"/.waitroom/default/?t={TOKEN}&next=%2Fproduct%3Fid%3D7",
-    stop_url=f"/.waitroom/default/?t={TOKEN}&auto=0&next=%2Fproduct%3Fid%3D7",
+    stop_url=f"/.waitroom/default/?t={TOKEN}&next=%2Fproduct%3Fid%3D7&auto=0",
 )
 """On a visitor's first page the place rides in addresses too, since the browser may keep no cookies."""
 FIRST_FLIGHT_BYTES = 14 * 1024

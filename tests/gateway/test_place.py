@@ -133,7 +133,7 @@ async def test_no_address_leads_to_another_host(target: str) -> None:
 async def test_who_stops_the_reloading_waits_here_and_may_start_it_again() -> None:
     front = Front()
     page = await front.ask("/sale?size=38", cookie=f"{QUEUE}={front.place()}")
-    assert f"{HERE}?auto=0&amp;next=%2Fsale%3Fsize%3D38" in page.body.decode()
+    assert f"{HERE}?next=%2Fsale%3Fsize%3D38&amp;auto=0" in page.body.decode()
     assert b'http-equiv="refresh"' in page.body
     still = await front.ask(f"{HERE}?auto=0&next=%2Fsale%3Fsize%3D38", cookie=f"{QUEUE}={front.place()}")
     assert (still.status, still.data["now"]["view"]) == (200, "waiting")

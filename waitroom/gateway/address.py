@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,11 @@ def waiting_address(prefix: str, room: str, to: str, *, token: str = "", auto: b
 
     `auto`: whether the page loads itself again where scripts do not run. `plain`: to join without solving a puzzle.
     """
-    said = {PLACE: token} if token else {}
-    said |= {} if auto else {AUTO: "0"}
-    said |= {PLAIN: "1"} if plain else {}
-    return f"{prefix}/{room}/?{urlencode({**said, NEXT: to})}"
+    place = f"{PLACE}={token}&" if token else ""
+    manner = f"{'' if auto else f'&{AUTO}=0'}{f'&{PLAIN}=1' if plain else ''}"
+    return f"{prefix}/{room}/?{place}{NEXT}={_quoted(to)}{manner}"
+
+
+@lru_cache(64)
+def _quoted(to: str) -> str:
+    return quote_plus(to)

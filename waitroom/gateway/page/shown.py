@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from waitroom.domain.message import EVERYBODY
 from waitroom.words.texts import isolated
 
-from .pieces import CODE, GO, HERE, LANGUAGES, REFRESH, RESTART, STOP
+from .pieces import CODE, GO, HERE, LANGUAGES, NUMBER, POSITION, REFRESH, RESTART, STOP
 from .views import VIEWS, view_of
 
 if TYPE_CHECKING:
@@ -61,10 +61,12 @@ class Said(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What the page's markup depends on. Numbers are rough, as they are shown."""
+    """What the page's markup depends on, but for the position. Numbers are rough, as they are shown."""
 
     view: str
-    position: int
+    placed: bool
+    large: bool
+    """Whether there is a position to show, and whether it is more than a number."""
     low_minutes: int | None
     high_minutes: int | None
     rate: int
@@ -97,7 +99,8 @@ def shown(
     kept_ms = standing.hold_seconds_left * 1000
     return Shown(
         view=view,
-        position=rough(standing.position),
+        placed=standing.position > 0,
+        large=standing.position == 1 or standing.position >= _EXACT_BELOW,
         low_minutes=wait["low_minutes"],
         high_minutes=wait["high_minutes"],
         rate=rough(standing.admitted_last_minute),
@@ -148,8 +151,8 @@ def words_of(now: Shown, room: Room, language: Language) -> dict[str, Any]:
     say, view = language.say, VIEWS[now.view]
     parts = view.parts.split()
     title = say(f"{now.view}_title")
-    if "place" in parts and now.position and now.view != "paused":
-        title = f"({language.number(now.position)}) {title}"
+    if "place" in parts and now.placed and now.view != "paused":
+        title = f"({NUMBER}) {title}"
     return {
         "lang": language.tag,
         "dir": language.direction,
@@ -157,8 +160,8 @@ def words_of(now: Shown, room: Room, language: Language) -> dict[str, Any]:
         "view": now.view,
         "title": f"{title} – {room.shop_name}" if room.shop_name else title,
         "lead": "called_full" if now.view == "called" else f"{now.view}_lead",
-        "position": position_in_words(now.position, language),
-        "large": now.position == 1 or now.position >= _EXACT_BELOW,
+        "position": POSITION,
+        "large": now.large,
         "wait": wait_in_words(now.low_minutes, now.high_minutes, language),
         "rate": say("rate_full") if now.full else say("rate", n=now.rate),
         "behind": say("behind", n=now.behind),
@@ -179,7 +182,7 @@ def words_of(now: Shown, room: Room, language: Language) -> dict[str, Any]:
         "restart_url": RESTART if now.restarts else "",
         "preview": now.preview,
         "has": {
-            "place": "place" in parts and now.position > 0,
+            "place": "place" in parts and now.placed,
             "waits": "waits" in parts and (now.low_minutes is not None or now.view == "waiting"),
             "rate": "rate" in parts and (now.rate > 0 or now.full),
             "behind": "behind" in parts and now.behind > 0,

@@ -17,8 +17,24 @@ from waitroom.static_files import static_path
 from waitroom.words import languages
 from waitroom.words.texts import Words
 
-from .pieces import CODE, DATA, GO, HERE, LANGUAGES, NONCE, REFRESH, RESTART, SCRIPT, STOP, STYLE, Pieces, Shared
-from .shown import shown, words_of
+from .pieces import (
+    CODE,
+    DATA,
+    GO,
+    HERE,
+    LANGUAGES,
+    NONCE,
+    NUMBER,
+    POSITION,
+    REFRESH,
+    RESTART,
+    SCRIPT,
+    STOP,
+    STYLE,
+    Pieces,
+    Shared,
+)
+from .shown import position_in_words, rough, shown, words_of
 from .style import style_sheet
 from .template import FIXED, TemplateBroken, default_template, in_words, own_template
 from .views import MILESTONES, VIEWS
@@ -114,7 +130,7 @@ class WaitingPage:
         """
         edition = self._edition(room, tag)
         pieces = self._pieces(edition, shown(standing, edition.language, addresses, view=preview, preview=banner))
-        nonce = self._new_nonce()
+        nonce, position = self._new_nonce(), rough(standing.position)
         data = {
             "me": addresses.me,
             "join": addresses.join,
@@ -131,6 +147,8 @@ class WaitingPage:
             data |= {"puzzle": puzzle, "solver": addresses.solver}
         own = {
             NONCE: nonce.encode(),
+            NUMBER: edition.language.number(position).encode(),
+            POSITION: escape(position_in_words(position, edition.language)).encode(),
             DATA: _json(data).encode(),
             CODE: escape(standing.short_code).encode(),
             HERE: escape(addresses.here).encode(),
