@@ -46,13 +46,15 @@ _LARGE: Final = 2_048
 class Shared:
     """Text that is the same for many, as bytes and compressed."""
 
-    __slots__ = ("_tables", "deflated", "raw")
+    __slots__ = ("_tables", "begun", "deflated", "raw")
 
     def __init__(self, text: str, before: bytes = b"") -> None:
         """`before`: what always stands right before it."""
         self.raw = text.encode()
         press = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=before)
         self.deflated = press.compress(self.raw) + press.flush(zlib.Z_FULL_FLUSH)
+        self.begun = self.deflated[:-4]
+        """The same with a stored block begun at its end in place of the empty one of the flush."""
         self._tables = _checksum_tables(self.raw) if len(self.raw) >= _LARGE and not before else None
 
     def checksum(self, before: int) -> int:
@@ -103,6 +105,7 @@ class Pieces:
         blocks, checksum, length = [_GZIP_HEAD], 0, 0
         raws: list[bytes] = []
         known, known_at = b"", 0
+        before: Shared | None = None
         for piece in self._pieces:
             if isinstance(piece, str):
                 raw = own[piece]
@@ -111,12 +114,14 @@ class Pieces:
                 elif len(raw) >= _LONG:
                     blocks.append(_compressed(raw, raws))
                 else:
-                    blocks.append(b"\0" + _stored(raw))
+                    if before is not None:
+                        blocks[-1] = before.begun
+                    blocks.append(_stored(raw) if before is not None else b"\0" + _stored(raw))
                     if not known and _REPEATED <= len(raw) <= _LONGEST_MATCH:
                         known, known_at = raw, length
-                checksum = zlib.crc32(raw, checksum)
+                checksum, before = zlib.crc32(raw, checksum), None
             else:
-                raw = piece.raw
+                raw, before = piece.raw, piece
                 blocks.append(piece.deflated)
                 checksum = piece.checksum(checksum)
             raws.append(raw)
@@ -137,7 +142,7 @@ def _compressed(raw: bytes, raws: Sequence[bytes]) -> bytes:
         before = part + before
         if len(before) >= _WINDOW:
             break
-    press = zlib.compressobj(1, zlib.DEFLATED, -12, 5, zlib.Z_FIXED, before[-_WINDOW:])
+    press = zlib.compressobj(4, zlib.DEFLATED, -12, 5, zlib.Z_FIXED, before[-_WINDOW:])
     return press.compress(raw) + press.flush(zlib.Z_SYNC_FLUSH)
 
 
