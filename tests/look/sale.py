@@ -141,9 +141,11 @@ def _room(page: Page, sale: Sale) -> None:
 
 
 def _opened(page: Page, sale: Sale) -> None:
-    """The room with all that folds opened."""
+    """The room with what folds opened, and one table: they are all alike, and long."""
     _room(page, sale)
-    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    page.evaluate(
+        "document.querySelectorAll('.controls details, #flow details').forEach((one) => { one.open = true; })"
+    )
 
 
 def _confirm(page: Page, sale: Sale) -> None:
