@@ -32,6 +32,8 @@ MAX_TEXT: Final = 220
 """Characters of the longest text, so that its cookie stays under 300 bytes."""
 
 _REMEMBERED_PASSES: Final = 65_536
+_REMEMBERED_PLACES: Final = 16
+"""One answer may name a place's token several times."""
 _SIGNATURE: Final = r"\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
 _WHO: Final = r"([a-z0-9-]{1,40})~([A-Za-z0-9_-]{16,32})"
 _NUMBER: Final = r"(0|[1-9][0-9]{0,16})"
@@ -45,7 +47,7 @@ _SHAPE: Final = re.compile(rf"[0-9]+~[a-z]~[A-Za-z0-9_~-]+{_SIGNATURE}")
 
 
 class Tokens:
-    """Signs with the first key, verifies with all of them. Verified passes are remembered."""
+    """Signs with the first key, verifies with all of them. Remembers verified passes, and places signed just now."""
 
     def __init__(self, keys: Sequence[bytes | str]) -> None:
         if not keys:
@@ -56,10 +58,14 @@ class Tokens:
         self._preview = _Signer(oldest_first, "waitroom preview 1")
         self._puzzle_keys = [_Signer([key], "waitroom puzzle 1").derive_key() for key in reversed(oldest_first)]
         self._blind_key = self._preview.derive_key() + b"waitroom network 1"
+        self._signed = lru_cache(_REMEMBERED_PLACES)(self._sign_queue)
         self._verified = lru_cache(_REMEMBERED_PASSES)(self._verify_pass)
 
     def sign_queue(self, claims: QueueClaims) -> str:
         """Return the text of a queue token."""
+        return self._signed(claims)
+
+    def _sign_queue(self, claims: QueueClaims) -> str:
         fields: tuple[int | str, ...] = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
         if claims.told is not None:
             low, high = claims.told

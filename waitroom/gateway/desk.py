@@ -345,14 +345,13 @@ class Desk:
         place = self.place_of(visit, proofs, page)
         headers = []
         if place is not None:
-            text = self.tokens.sign_queue(place)
             if place != proofs.queue or proofs.by_address:
                 left_seconds = place.score_us // 1_000_000 + QUEUE_TOKEN_SECONDS - visit.now_ms // 1000
-                headers.append(self._cookie(QUEUE, proofs, text, max(1, left_seconds)))
+                headers.append(self._cookie(QUEUE, proofs, self.tokens.sign_queue(place), max(1, left_seconds)))
             if PASS in proofs.carried:
                 headers.append(self._no_cookie(PASS, proofs))
             if proofs.by_header:
-                headers.append((b"waitroom-token", text.encode("ascii")))
+                headers.append((b"waitroom-token", self.tokens.sign_queue(place).encode("ascii")))
         else:
             headers += [self._no_cookie(kind, proofs) for kind in sorted(proofs.rejected & proofs.carried)]
         return headers
