@@ -1,4 +1,3 @@
--- include whole
 -- Writes back what changed of the state that lib/load.lua read, with the counters in `totals` raised. A call that only
 -- looks so costs the server, its append-only file and its replicas one short write.
 local function save(state_key, room, totals)
