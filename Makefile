@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# What runs beside the rest of its kind; about half of the time each.
+EDGE := tests/gateway tests/proxy tests/admin tests/settings
+PAGES := tests/attack tests/gateway tests/look tests/words tests/journeys/test_console.py
 
 .PHONY: help demo test check unit unit-edge unit-rest journeys journeys-pages journeys-rest journeys-alone soak audit bench conformance screenshots wheel lock clean machine
 
@@ -36,20 +39,20 @@ unit: machine ## The tests that start no processes of ours, on two cores
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit-edge unit-rest
 
 unit-edge: $(VENV)/ready
-	@$(BIN)/coverage run -m pytest -m 'not journey and not soak' tests/gateway tests/proxy $(ARGS)
+	@$(BIN)/coverage run -m pytest -m 'not journey and not soak' $(EDGE) $(ARGS)
 
 unit-rest: $(VENV)/ready
-	@$(BIN)/coverage run -m pytest -m 'not journey and not soak' --ignore tests/gateway --ignore tests/proxy $(ARGS)
+	@$(BIN)/coverage run -m pytest -m 'not journey and not soak' $(EDGE:%=--ignore=%) $(ARGS)
 
 journeys: machine ## Real processes, real store, real browser: two halves at once, then what needs the machine for itself
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line journeys-pages journeys-rest
 	@$(MAKE) --no-print-directory journeys-alone
 
 journeys-pages: $(VENV)/ready
-	@$(BIN)/coverage run -m pytest -m 'journey and not alone and not soak' --ignore tests/journeys $(ARGS)
+	@$(BIN)/coverage run -m pytest -m 'journey and not alone and not soak' $(PAGES) $(ARGS)
 
 journeys-rest: $(VENV)/ready
-	@$(BIN)/coverage run -m pytest -m 'journey and not alone and not soak' tests/journeys $(ARGS)
+	@$(BIN)/coverage run -m pytest -m 'journey and not alone and not soak' $(PAGES:%=--ignore=%) $(ARGS)
 
 journeys-alone: $(VENV)/ready
 	@$(BIN)/coverage run -m pytest -m 'journey and alone and not soak' $(ARGS)

@@ -15,7 +15,7 @@ from waitroom.store.keys import key
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.alone]
+pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.soak]
 
 
 async def test_a_planned_failover_of_sentinels_loses_nothing(tmp_path: Path) -> None:
