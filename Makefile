@@ -49,13 +49,13 @@ journeys: machine ## Real processes, real store, real browser: two halves at onc
 	@$(MAKE) --no-print-directory journeys-alone
 
 journeys-pages: $(VENV)/ready
-	@$(BIN)/coverage run -m pytest -m 'journey and not alone and not soak' $(PAGES) $(ARGS)
+	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' $(PAGES) $(ARGS)
 
 journeys-rest: $(VENV)/ready
-	@$(BIN)/coverage run -m pytest -m 'journey and not alone and not soak' $(PAGES:%=--ignore=%) $(ARGS)
+	@$(BIN)/coverage run -m pytest -m 'journey and not alone and not soak' tests/cli tests/journeys $(PAGES:%=--ignore=%) $(ARGS)
 
 journeys-alone: $(VENV)/ready
-	@$(BIN)/coverage run -m pytest -m 'journey and alone and not soak' $(ARGS)
+	@$(BIN)/coverage run -m pytest -m 'journey and alone and not soak' tests/journeys $(ARGS)
 
 soak: $(VENV)/ready ## Long forms of tests, less than an hour, with a table at the end
 	WAITROOM_LONG_FAULTS=1 WAITROOM_ABORTS=10000 WAITROOM_FUZZ_EXAMPLES=40000 $(BIN)/python -m pytest -p tests.soak.table -m 'soak or scaled' $(ARGS)

@@ -19,7 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [pytest.mark.journey, pytest.mark.alone]
+pytestmark = pytest.mark.journey
 
 CROWD = ("--shoppers", "50", "--seconds", "2", "--seed", "3", "--rate", "180", "--capacity", "20")
 
