@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 # What runs beside the rest of its kind; about half of the time each.
 EDGE := tests/gateway tests/proxy tests/admin tests/settings
-PAGES := tests/attack tests/gateway tests/look tests/words tests/journeys/test_console.py
+PAGES := tests/attack tests/gateway tests/look tests/words tests/journeys/test_console.py tests/journeys/test_waiting_page.py
 
 .PHONY: help demo test check unit unit-edge unit-rest journeys journeys-pages journeys-rest journeys-alone soak audit bench conformance screenshots wheel lock clean machine
 

@@ -44,7 +44,7 @@ def told_of(err: str) -> list[list[str]]:
 
 async def test_the_example_clients_wait_for_their_turn_and_fetch(tmp_path: Path) -> None:
     """Before a room opens, while it admits ten a second, at once when nobody waits, and not when it is closed."""
-    opens_at = datetime.now(UTC) + timedelta(seconds=5)
+    opens_at = datetime.now(UTC) + timedelta(seconds=10)
     async with observing_site() as site, asyncio.timeout(60):
         config = write_config(
             tmp_path, backend=f"http://127.0.0.1:{site.port}", rate=600, burst=1, opens_at=opens_at.isoformat()
@@ -68,7 +68,7 @@ async def test_the_example_clients_wait_for_their_turn_and_fetch(tmp_path: Path)
         positions = [int(line[1]) for line in told if len(line) > 1]
         assert AHEAD < positions[0] <= AHEAD + len(CLIENTS)
         assert positions == sorted(positions, reverse=True)
-        assert len(told) < 20, "it asked more often than it was told to"
+        assert len(told) < 24, "it asked more often than it was told to"
     assert at_once == [(0, "page", "")] * len(CLIENTS)
     for code, _, err in refused:
         assert (code != 0, "nobody is let in any more: ended" in err) == (True, True), err
