@@ -6,6 +6,7 @@ A case starts its contenders, measures them in turn, round after round, and retu
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -195,11 +196,14 @@ def wrk(
 
 
 def ask(url: str, headers: Sequence[str] = FETCH, cookie: str = "") -> tuple[int, list[tuple[str, str]], bytes]:
-    """Make one request; return status, headers and body."""
+    """Make one request; return status, headers and body as it reads."""
     fields = dict(line.split(": ", 1) for line in headers) | ({"Cookie": cookie} if cookie else {})
     try:
         with urllib.request.urlopen(urllib.request.Request(url, headers=fields), timeout=10) as answer:
-            return answer.status, answer.headers.items(), answer.read()
+            body = answer.read()
+            if answer.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            return answer.status, answer.headers.items(), body
     except OSError as error:
         raise BenchError(f"{url}: {error}") from None
 
