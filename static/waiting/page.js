@@ -46,7 +46,7 @@
   const alone = () => ["new", "called", "missed", "active", "off"].includes(me.state) || me.view === "cookies_off";
   let own = alone() || !!data.token_url && (window.top !== window || !navigator.cookieEnabled);
   let confirmed = !data.token_url;            // the browser has brought our place back, so it keeps cookies
-  let epoch, apart = me.view === "reconnecting";
+  let epoch, away = false;                    // all who wait were told that the store is away
   let failures = 0, blocked = false, asking = false, askedAt = heardAt, joining = false, going = 0, leftAt = -Infinity;
   let timer = 0, least = Infinity, first = 0, shown = Infinity, pace = 0, jump = false;
   const storeNow = () => Date.now() + offset;
@@ -276,7 +276,7 @@
     me = {reason: was.reason, behind: was.behind, opens_ms: was.opens_ms, ...answer};
     if (!answer.wait && answer.view === "paused") me.wait = was.wait;
     confirmed = confirmed || me.score_us > 0;
-    apart = me.view === "reconnecting";
+    away = false;
     offset = me.now_ms - Date.now();
     heardAt = Date.now();
     own = alone() || hearMe.near >= me.position && me.position > 0;
@@ -286,7 +286,7 @@
     return jittered(hearAll.polls && me.position ? Math.min(me.poll_after_seconds, rowOf(hearAll.polls, me.position)[1]) : me.poll_after_seconds);
   };
   const hearAll = (room) => {
-    const again = room.generation !== me.generation || epoch !== undefined && epoch !== room.epoch;
+    const again = me.generation && room.generation !== me.generation || epoch !== undefined && epoch !== room.epoch;
     epoch = room.epoch;
     hearMe.near = room.near;
     hearAll.polls = room.polls;
@@ -300,14 +300,14 @@
       return jittered(me.poll_after_seconds);
     }
     if (room.view === "reconnecting") {
-      apart = true;
+      away = true;
       me = {...me, view: room.view};
       return jittered(rowOf(room.polls, me.position || room.waiting)[1]);
     }
-    if (again || apart) {
-      // All pages learn of it at once, and come back one by one.
+    if (again || away || me.view === "reconnecting") {
+      // What all pages learn at once they ask about one by one; who alone was not told a place is told it soon.
       own = true;
-      return Math.random() * room.spread_seconds;
+      return Math.random() * (again || away ? room.spread_seconds : 1);
     }
     if (me.score_us <= room.frontier_us) { own = true; return 0; }
     // A document made before we joined knows nothing of our place.

@@ -30,11 +30,19 @@ window.lookAway = (is) => { away = is; document.dispatchEvent(new Event("visibil
 """
 SETTLING = """
 const ask = window.fetch, after = new MessageChannel();
-window.settled = 0;
+window.asked = window.settled = 0;
 after.port1.onmessage = () => { window.settled += 1; };
-window.fetch = (...asked) => ask(...asked).finally(() => after.port2.postMessage(0));
+window.fetch = async (...wanted) => {
+  window.asked += 1;
+  try {
+    const answer = await ask(...wanted), text = await answer.text();
+    return {ok: answer.ok, status: answer.status, headers: answer.headers, json: async () => JSON.parse(text)};
+  } finally {
+    after.port2.postMessage(0);
+  }
+};
 """
-"""Counts the answers and failures that the page is done with, its next timer set: only then may its time go on."""
+"""Counts what the page asked and what it is done with, its next timer set: only then may its time go on."""
 pytestmark = pytest.mark.journey
 
 
@@ -103,6 +111,7 @@ class Watched:
     def __init__(self, context: BrowserContext) -> None:
         self.page: Page = context.new_page()
         self.page.clock.install()
+        self.page.add_init_script(SETTLING)
         self.complaints: list[str] = []
         self.paths: list[str] = []
         self.page.on("console", lambda message: self.complaints.append(message.text))
@@ -110,12 +119,13 @@ class Watched:
         self.page.on("request", lambda request: self.paths.append(request.url.split("/", 3)[3]))
 
     def later(self, seconds: float) -> None:
-        """Let time pass for the page."""
+        """Let time pass for the page, until it is done with what it asked meanwhile."""
         self.page.clock.fast_forward(int(seconds * 1000))
+        self.page.wait_for_function("() => settled === asked")
 
     @contextlib.contextmanager
     def settles(self) -> Iterator[None]:
-        """In the block the page asks, or fails to, and at its end it is done with that. Wants `SETTLING` in the page."""
+        """In the block the page asks, or fails to, and at its end it is done with that."""
         before = self.page.evaluate("settled")
         yield
         self.page.wait_for_function("before => settled > before", arg=before)
@@ -223,15 +233,27 @@ def test_modes_are_told_as_they_change(shop: Shop, context: BrowserContext) -> N
     assert watched.complaints == []
 
 
+def test_who_alone_was_not_told_a_place_is_told_it_soon(shop: Shop, context: BrowserContext) -> None:
+    shop.front.store.away = True
+    watched = Watched(context)
+    watched.page.goto(shop.url)
+    watched.reads("#title", "We cannot reach the queue")
+    shop.front.store.away = False
+    shop.queue(300)
+    for _ in range(4):
+        watched.later(1.3)
+    watched.reads("#position", "300")
+    watched.reads("#title", "You are in the queue")
+
+
 def test_a_lost_network_is_told_and_asked_again_for_ever(shop: Shop, context: BrowserContext) -> None:
     watched = Watched(context)
-    watched.page.add_init_script(SETTLING)
     watched.page.goto(shop.url)
     with watched.settles():
         context.set_offline(True)
     watched.reads("#title", "You are offline")
     for _ in range(8):
-        with watched.page.expect_event("requestfailed"), watched.settles():
+        with watched.page.expect_event("requestfailed"):
             watched.later(70)
     expect(watched.page.locator("#fresh")).to_contain_text("minutes ago. These numbers are old.")
     watched.reads("#position", "300")
