@@ -40,13 +40,14 @@
 
   // -- what is known ----------------------------------------------------------------------------------------
   let me = data.now;
-  let offset = me.now_ms - Date.now();        // store's clock less ours
+  // Of the store's clock, less ours.
+  let offset = me.now_ms - Date.now();
   let heardAt = Date.now(), numbersAt = heardAt, interval = me.poll_after_seconds;
   // Ask `me` next, not queue.json: also where cookies may be refused, as long as the browser has not brought one.
   const alone = () => ["new", "called", "missed", "active", "off"].includes(me.state) || me.view === "cookies_off";
   let own = alone() || !!data.token_url && (window.top !== window || !navigator.cookieEnabled);
-  let confirmed = !data.token_url;            // the browser has brought our place back, so it keeps cookies
-  let epoch, away = false;                    // all who wait were told that the store is away
+  // Confirmed: the browser has brought our place back, so it keeps cookies. Away: all who wait were told that the store is.
+  let confirmed = !data.token_url, epoch, away = false;
   let failures = 0, blocked = false, asking = false, askedAt = heardAt, joining = false, going = 0, leftAt = -Infinity;
   let timer = 0, least = Infinity, first = 0, shown = Infinity, pace = 0, jump = false;
   const storeNow = () => Date.now() + offset;
