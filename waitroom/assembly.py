@@ -166,7 +166,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Beat once, so that the store's clock and its rooms are known before the first visitor comes; then go on."""
-        await follow_once(self.store, self._log, self._rooms_changed)
+        await follow_once(self.store, self._rooms_changed)
         await self._beat.once()
         self._beating = asyncio.create_task(self._beat.run())
         self._following = asyncio.create_task(follow_rooms(self.store, self._log, self._rooms_changed))
@@ -278,7 +278,7 @@ class Admin:
 
     async def start(self) -> None:
         """Beat once, so that the rooms are known before the first operator asks; then go on."""
-        await follow_once(self.store, self._log)
+        await follow_once(self.store)
         await self._beat.once()
         self._beating = asyncio.create_task(self._beat.run())
         self._following = asyncio.create_task(follow_rooms(self.store, self._log))

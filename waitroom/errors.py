@@ -85,7 +85,7 @@ class VersionConflict(StoreError):
 
 
 class TokenRejected(WaitroomError):
-    """A token that counts as none. `kind`: oversized, malformed, forged, expired, foreign."""
+    """A token that counts as none. `kind`: oversized, malformed, forged, version, expired, foreign."""
 
     status = 401
 

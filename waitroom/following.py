@@ -1,4 +1,7 @@
-"""Following: twice a second each process hears which rooms were made or removed at run time."""
+"""Following: twice a second each process hears which rooms were made or removed at run time.
+
+It also tells, once, what another version of Waitroom that runs beside this one has written and this one cannot read.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from .errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from .logs import Log
 
@@ -18,6 +21,11 @@ PERIOD_SECONDS: Final = 0.5
 
 class Rooms(Protocol):
     """What knows the rooms that were made at run time."""
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Rooms that cannot be read as they were written, and why; they stay as they were."""
+        ...
 
     async def follow_rooms(self) -> bool:
         """Take up what was made or removed; True when something was. Raises `StoreUnavailable`."""
@@ -32,16 +40,18 @@ async def follow_rooms(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Follow until cancelled; `changed` is called after each change. While the store is away, nothing changes."""
+    told: dict[str, str] = {}
     while True:
-        await follow_once(store, log, changed)
+        await follow_once(store, changed)
+        for room, reason in store.unreadable.items():
+            if told.get(room) != reason:
+                log.error("room_unreadable", room=room, reason=reason, doing="keeps what it has; upgrade this machine")
+        told = dict(store.unreadable)
         await sleep(PERIOD_SECONDS)
 
 
-async def follow_once(store: Rooms, log: Log, changed: Callable[[], None] = lambda: None) -> None:
-    """Ask once. Rooms that this version cannot read are told once, and the rooms stay as they were."""
+async def follow_once(store: Rooms, changed: Callable[[], None] = lambda: None) -> None:
+    """Ask once."""
     with suppress(StoreError):
-        try:
-            if await store.follow_rooms():
-                changed()
-        except ValueError as error:
-            log.failure("rooms_unreadable", error)
+        if await store.follow_rooms():
+            changed()

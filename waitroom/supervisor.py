@@ -279,6 +279,9 @@ class Supervisor:
                         say_at = clock() + SAY_AGAIN_SECONDS
                         self._log.warning("store_away", reason=error.reason, doing="waits, and serves provisionally")
                     await asyncio.sleep(0.5)
+                except StartError as error:
+                    self._log.error("store_refused", reason=error.reason)
+                    return error.reason
                 except ValueError as error:
                     self._log.error("seed_refused", reason=str(error), doing="the store keeps the rooms as they were")
                     return ""

@@ -7,8 +7,12 @@ A text is one canonical line of fields, then a dot and its HMAC-SHA-256 under a 
 - `1~p~room~visitor~issued_ms~session_end_ms~generation~provisional` of a pass;
 - `1~v~room~ends_at_seconds` of a look at the page.
 
+Another version of Waitroom that runs beside this one may put more behind the fields of the first two: `~`, a small
+letter of its own, a value. What this one does not know is passed over. The leading 1 is the version of the format; a
+text of another counts as none.
+
 `~` and `.` can stand in no field, so a text reads one way only; numbers have no leading zeros and the signature's spare
-bits must be zero, so claims have one text only. The leading 1 is the version.
+bits must be zero, so claims have one text only.
 """
 
 from __future__ import annotations
@@ -40,8 +44,11 @@ _NUMBER: Final = r"(0|[1-9][0-9]{0,16})"
 _GENERATION: Final = r"([A-Za-z0-9_-]{0,32})"
 _MINUTES: Final = r"(0|[1-9][0-9]?)"
 _LEAST: Final = r"(?:~p([1-9][0-9]{0,7}))?"
-_QUEUE: Final = re.compile(rf"1~q~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])(?:~{_MINUTES}~{_MINUTES})?{_LEAST}")
-_PASS: Final = re.compile(rf"1~p~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])")
+_MORE: Final = r"(?:~[a-oq-z][A-Za-z0-9_-]*)*"
+_QUEUE: Final = re.compile(
+    rf"1~q~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01])(?:~{_MINUTES}~{_MINUTES})?{_LEAST}{_MORE}"
+)
+_PASS: Final = re.compile(rf"1~p~{_WHO}~{_NUMBER}~{_NUMBER}~{_GENERATION}~([01]){_MORE}")
 _PREVIEW: Final = re.compile(rf"1~v~([a-z0-9-]{{1,40}})~{_NUMBER}")
 _SHAPE: Final = re.compile(rf"[0-9]+~[a-z]~[A-Za-z0-9_~-]+{_SIGNATURE}")
 
@@ -167,5 +174,5 @@ def _read(signer: Signer, shape: re.Pattern[str], text: str) -> tuple[str, ...]:
         raise TokenRejected("forged") from None
     fields = shape.fullmatch(payload)
     if fields is None:
-        raise TokenRejected("malformed")
+        raise TokenRejected("malformed" if payload.startswith("1~") else "version")
     return fields.groups()

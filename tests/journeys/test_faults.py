@@ -14,14 +14,17 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.journeys.experiment.disk import small_disk
 from tests.journeys.experiment.house import KEYS, House
+from tests.journeys.experiment.older import digest_of_enter, older_waitroom
 from tests.journeys.experiment.shop import Health, a_shop
 from tests.journeys.stage import breakable_store
+from tests.journeys.witness import operate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,6 +35,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.soak, pytest.m
 
 LONG = "WAITROOM_LONG_FAULTS" in os.environ
 SIZE = 300 if LONG else 100
+ROOT = Path(__file__).parents[2]
 
 
 IN_FLIGHT_SECONDS = 4.0
@@ -224,6 +228,55 @@ async def test_machines_replaced_one_after_another_by_others_of_another_configur
             await asyncio.sleep(lasting(0.5, 10.0))
 
     verdict = await experiment(house, record_property, deploy, times=int(lasting(1, 3)))
+    assert verdict.shopping_seconds < 8
+
+
+async def test_an_older_version_beside_this_one_while_machines_are_rolled_back_and_forward(
+    house: House, record_property: Callable[[str, object], None], tmp_path: Path
+) -> None:
+    """One machine after the other, each step with another configuration; what one version sets, the other follows."""
+    try:
+        older = older_waitroom(ROOT, tmp_path)
+    except LookupError as error:
+        pytest.skip(f"an older version comes from the project's git history, which is not here: {error}")
+    digests = [digest_of_enter(environ) for environ in (older, {})]
+    assert digests[0] != digests[1]
+    claim_seconds = 60
+
+    async def settings_follow() -> None:
+        nonlocal claim_seconds
+        for teller, hearer in (house.machines, house.machines[::-1]):
+            claim_seconds += 1
+            assert teller.running is not None
+            assert hearer.running is not None
+            await operate(teller.running, "PATCH", "", {"changes": {"claim_seconds": claim_seconds}})
+            async with asyncio.timeout(10):
+                while True:
+                    heard = await operate(hearer.running, "GET", "")
+                    if heard["room"]["claim_seconds"] == claim_seconds and not heard["gateways"]["pending"]:
+                        break
+                    await asyncio.sleep(0.05)
+
+    async def roll(environ: dict[str, str]) -> None:
+        for machine in house.machines:
+            assert machine.running is not None
+            assert not [event for event in machine.running.events() if event["level"] == "error"]
+            machine.environ = environ
+            machine.settings["room"] = {"shop_name": f"Shop {house.chance.randint(1, 99)}"}
+            await machine.stop()
+            await machine.start()
+            await house.flows(int(lasting(10, 100)))
+            await settings_follow()
+
+    async def back_and_forward() -> None:
+        await roll(older)
+        await roll({})
+
+    with house.store.client() as client:
+        client.script_flush()
+    verdict = await experiment(house, record_property, back_and_forward, times=int(lasting(1, 3)))
+    with house.store.client() as client:
+        assert client.script_exists(*digests) == [True, True], "both have run"
     assert verdict.shopping_seconds < 8
 
 

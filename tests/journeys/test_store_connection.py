@@ -19,6 +19,7 @@ from waitroom.domain.visit import Answer
 from waitroom.errors import StoreUnavailable
 from waitroom.store.base import Purpose
 from waitroom.store.connect import open_store
+from waitroom.store.keys import FORMAT, HOUSE, key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -126,12 +127,11 @@ async def test_killed_connections_and_flushed_scripts_cost_no_place(store: Redis
     assert joins(node) == [f"v{number:015}" for number in range(300)]
 
 
-def test_serve_ends_at_once_on_a_store_that_it_cannot_use_and_says_why(tmp_path: Path, node: Node) -> None:
-    node.ask("ACL", "SETUSER", "short", *least_privilege().split(), "-zadd")
-    url = f"redis://short:{ENCODED}@127.0.0.1:{node.port}"
-    config = write_config(tmp_path, backend="http://127.0.0.1:9", store=url, rate=60)
+def served_in_vain(directory: Path, store: str) -> subprocess.CompletedProcess[str]:
+    """Start `waitroom serve` on a store that it cannot use, and wait for its end."""
+    config = write_config(directory, backend="http://127.0.0.1:9", store=store, rate=60)
     ended = subprocess.run(
-        [sys.executable, "-m", "waitroom", "serve", str(config), "--data", str(tmp_path / "data")],
+        [sys.executable, "-m", "waitroom", "serve", str(config), "--data", str(directory / "data")],
         capture_output=True,
         text=True,
         timeout=30,
@@ -139,6 +139,19 @@ def test_serve_ends_at_once_on_a_store_that_it_cannot_use_and_says_why(tmp_path:
         check=False,
     )
     assert ended.returncode == 1
+    return ended
+
+
+def test_serve_ends_at_once_on_a_store_of_a_later_version_and_says_what_to_do(tmp_path: Path, node: Node) -> None:
+    node.ask("SET", key(HOUSE, "format"), str(FORMAT + 1))
+    ended = served_in_vain(tmp_path, f"redis://127.0.0.1:{node.port}")
+    assert f"keeps its queues in this store (format {FORMAT + 1}, this one reads up to {FORMAT})" in ended.stderr
+    assert "start that version, or give this one a store of its own" in ended.stderr
+
+
+def test_serve_ends_at_once_on_a_store_that_it_cannot_use_and_says_why(tmp_path: Path, node: Node) -> None:
+    node.ask("ACL", "SETUSER", "short", *least_privilege().split(), "-zadd")
+    ended = served_in_vain(tmp_path, f"redis://short:{ENCODED}@127.0.0.1:{node.port}")
     assert '"reason": "the store cannot be used: its user may not run: ZADD"' in ended.stderr
     assert '"event": "store_advice"' not in ended.stderr
     assert ENCODED not in ended.stderr

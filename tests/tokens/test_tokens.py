@@ -148,8 +148,33 @@ def test_any_text_at_all_is_rejected_and_nothing_else_happens(text: str) -> None
     assert read_either(TOKENS, text) <= {"malformed", "forged", "oversized"}
 
 
-def test_a_version_that_is_not_known_is_malformed_even_when_signed() -> None:
-    text = TOKENS._pass.sign("2~p~default~" + "A" * 22 + "~1~2~gen~0").decode()
+@pytest.mark.parametrize("version", ["0", "2", "10", "999999"])
+def test_a_format_that_is_not_known_counts_as_none_even_when_signed_and_is_told_from_the_malformed(
+    version: str,
+) -> None:
+    place = TOKENS._queue.sign(version + TOKENS.sign_queue(PLACE).rpartition(".")[0][1:]).decode()
+    pass_ = TOKENS._pass.sign(version + TOKENS.sign_pass(ADMISSION).rpartition(".")[0][1:]).decode()
+    assert kind_of(lambda: TOKENS.read_queue(place, "default", NOW_MS)) == "version"
+    assert kind_of(lambda: TOKENS.read_pass(pass_, "default")) == "version"
+    assert kind_of(lambda: TOKENS.read_pass(version + TOKENS.sign_pass(ADMISSION)[1:], "default")) == "forged"
+
+
+@pytest.mark.parametrize("more", ["~a", "~z42", "~bhigh_tide-3~c"])
+@pytest.mark.parametrize("told", [None, (2, 10), (60, None)])
+@pytest.mark.parametrize("least", [0, 7])
+def test_what_another_version_put_behind_the_fields_is_passed_over(
+    more: str, told: tuple[int, int | None] | None, least: int
+) -> None:
+    claims = dataclasses.replace(PLACE, told=told, least_position=least)
+    place = TOKENS._queue.sign(TOKENS.sign_queue(claims).rpartition(".")[0] + more).decode()
+    pass_ = TOKENS._pass.sign(TOKENS.sign_pass(ADMISSION).rpartition(".")[0] + more).decode()
+    assert TOKENS.read_queue(place, "default", NOW_MS) == claims
+    assert TOKENS.read_pass(pass_, "default") == ADMISSION
+
+
+@pytest.mark.parametrize("more", ["~", "~5", "~Z", "~é", "~p0", "~~a", "~-"])
+def test_nothing_else_may_stand_behind_the_fields_even_when_signed(more: str) -> None:
+    text = TOKENS._pass.sign(TOKENS.sign_pass(ADMISSION).rpartition(".")[0] + more).decode()
     assert kind_of(lambda: TOKENS.read_pass(text, "default")) == "malformed"
 
 

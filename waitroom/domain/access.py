@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import IntEnum
 from typing import Any, Self
 
@@ -39,8 +39,9 @@ class _Kept:
 
     @classmethod
     def read(cls, text: str | bytes) -> Self:
-        """Return the record of what the store kept."""
-        facts: dict[str, Any] = json.loads(text)
+        """Return the record of what the store kept; what another version of Waitroom has put beside it is left out."""
+        known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        facts: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in known}
         if "role" in facts:
             facts["role"] = Role(facts["role"])
         return cls(**facts)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .look import check_colour, check_language, check_link, check_words
 from .message import check_texts, read_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _METHOD = re.compile(r"[A-Z]{3,10}")
@@ -307,3 +310,8 @@ LIVE_FIELDS: tuple[str, ...] = (
 
 PRESET_FIELDS: tuple[str, ...] = tuple(name for name in LIVE_FIELDS if name not in {"ramp", "presets"})
 """What a preset may set."""
+
+
+def known_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of `settings` that a room has in this version: another that runs beside it may have written more."""
+    return {name: value for name, value in settings.items() if name in Room.model_fields}

@@ -132,7 +132,10 @@ class Store(Protocol):
         ...
 
     async def seed(self) -> None:
-        """Write what the configuration file says of each room; live changes stay on top."""
+        """Write what the configuration file says of each room; live changes stay on top.
+
+        Raises `StartError` where a later version of Waitroom keeps what this one cannot live with.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -36,6 +36,7 @@ What belongs to no room stands under the house, which no room can be called:
 | session:…  | string | a log-in, under the digest of its text                     | until idle for long            |
 | attempts:… | string | log-ins tried, under the digest of who tried               | 15 min                         |
 | audit      | stream | as above                                                   | as above                       |
+| format     | string | the number of the format that all of this is in; none is 1 | for ever                       |
 | rooms      | hash   | room made at run time → JSON, empty once removed; `_version` | for ever                     |
 | gateways   | hash   | gateway process → the versions it runs (domain/uptake.py, JSON) | until it ends or is silent |
 """
@@ -66,9 +67,14 @@ NAMES: tuple[str, ...] = (
     "tokens",
     "session",
     "attempts",
+    "format",
     "rooms",
     "gateways",
 )
+
+FORMAT = 1
+"""Of what stands under the keys. It rises when a version of Waitroom writes what the one before cannot live with (see
+"Two versions side by side" in docs/architecture.md)."""
 
 
 def key(room: str, name: str) -> str:

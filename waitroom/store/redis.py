@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
 from waitroom.domain.audit import Author, Deed, Source, steps_between, undoing
-from waitroom.domain.message import Message, said
-from waitroom.domain.room import LIVE_FIELDS, Mode, Room
+from waitroom.domain.message import said
+from waitroom.domain.room import LIVE_FIELDS, Mode, Room, known_settings
 from waitroom.domain.sketch import FRONT, LONGEST_QUEUE, ranks
 from waitroom.domain.snapshot import Pulse, Snapshot
 from waitroom.domain.uptake import Running
 from waitroom.domain.visit import Answer, Census, Renewal, Visit
-from waitroom.errors import Refused, RoomUnknown, StoreUnavailable, VersionConflict
+from waitroom.errors import Refused, RoomUnknown, StartError, StoreUnavailable, VersionConflict
 
 from .base import Purpose, RoomRecord
 from .breaker import Breaker
 from .clock import StoreClock
-from .keys import HOUSE, NAMES, key
+from .keys import FORMAT, HOUSE, NAMES, key
+from .records import READ, fields_of, merged, read_record, seeded
 from .scripts import load_scripts
 from .wire import ServerError, Unacknowledged
 
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
 UNCONFIGURED = b"unconfigured"
 _ATTEMPTS = 5
-_DOCUMENTS = ("seed", "live", "messages")
-"""Fields of the config hash that are JSON and that no script reads."""
+_COUNTS, _PULSED = len(fields(Census)), len(fields(Pulse))
+"""A snapshot may be made by another version of Waitroom, which counts more behind what this one knows."""
 
 
 class StoreObserver(Protocol):
@@ -74,32 +75,11 @@ class _Memory:
     active: int = 0
     entries: int = 0
     census: Census | None = None
+    unreadable_version: int | None = None
+    """Of the record, when this version of Waitroom cannot read what another one wrote."""
 
     def arguments(self) -> tuple[str, int, int, int]:
         return self.generation, self.heard_ms, self.active, self.entries
-
-
-def limits(room: Room) -> list[str | int]:
-    """Return the fields of the config hash that the scripts read, as field, value, field, value …"""
-
-    def number(value: int | None) -> str:
-        return "" if value is None else str(value)
-
-    return [
-        "mode", room.mode.value,
-        "rate", number(room.rate),
-        "ramp_rate", "" if room.ramp is None else room.ramp.start_rate,
-        "ramp_start_ms", "" if room.ramp is None else room.ramp.start_ms,
-        "ramp_end_ms", "" if room.ramp is None else room.ramp.end_ms,
-        "capacity", number(room.capacity),
-        "burst", room.burst_visitors,
-        "session_ms", room.session_seconds * 1000,
-        "sliding", int(room.renew == "sliding"),
-        "refresh_ms", room.refresh_seconds * 1000,
-        "claim_ms", room.claim_seconds * 1000,
-        "hold_ms", room.hold_minutes * 60_000,
-        "opens_ms", number(room.opens_ms),
-    ]  # fmt: skip
 
 
 class RedisStore:
@@ -130,6 +110,8 @@ class RedisStore:
         self._made_rooms: dict[str, Room] = {}
         self._made_version = 0
         self._keys: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.unreadable: dict[str, str] = {}
+        """Rooms of which another version of Waitroom wrote what this one cannot read, and what that is."""
         self._store_clock = StoreClock(clock, time.time() * 1000)
         self.rooms = rooms
 
@@ -156,7 +138,7 @@ class RedisStore:
             if known is None:
                 memories[room.name] = _Memory(RoomRecord(room, 0, 1, seed=room.model_dump(mode="json")))
             else:
-                known.record = _merged(room, known.record)
+                known.record = merged(room, known.record)
                 memories[room.name] = known
         self._memories = memories
 
@@ -238,25 +220,23 @@ class RedisStore:
             _census(facts["census"]),
             facts["frontier_us"],
             tuple((score_us, position) for score_us, position in facts["points"]),
-            tuple(Pulse(*numbers) for numbers in facts["pulses"]),
+            tuple(Pulse(*numbers[:_PULSED]) for numbers in facts["pulses"]),
         )
 
     async def configure(
         self, room: str, live: dict[str, Any], *, expected_version: int | None, author: Author, action: str = "change"
     ) -> RoomRecord:
         memory = self._memory(room)
-        if forbidden := set(live) - set(LIVE_FIELDS):
-            raise Refused(f"cannot be changed live: {', '.join(sorted(forbidden))}")
         for attempt in range(1, _ATTEMPTS + 1):
             record = await self._read_record(room)
+            if forbidden := set(live) - set(LIVE_FIELDS) - set(record.live):
+                raise Refused(f"cannot be changed live: {', '.join(sorted(forbidden))}")
             seed = Room.model_validate(memory.record.seed)
             try:
-                changed = self._with_message(_merged(seed, replace(record, live=live)))
+                changed = self._with_message(merged(seed, replace(record, live=live)))
+                steps = steps_between(merged(seed, record).room, changed.room)
             except ValidationError as error:
-                raise Refused(
-                    "; ".join(f"{e['loc'][0] if e['loc'] else room}: {e['msg']}" for e in error.errors())
-                ) from error
-            steps = steps_between(_merged(seed, record).room, changed.room)
+                raise Refused(_in_words(error, room)) from error
             deed = Deed(author, action, steps, undoing(record.live, live))
             expected = record.version if expected_version is None else expected_version
             try:
@@ -272,15 +252,28 @@ class RedisStore:
         return memory.record
 
     async def seed(self) -> None:
+        await self._agree_on_format()
         for room in self._memories:
             await self._seed_room(room)
+
+    async def _agree_on_format(self) -> None:
+        """Write down the format of what this version keeps; raises `StartError` where a later one stands."""
+        where = key(HOUSE, "format")
+        found = int(await self.command("format", "GET", where) or 0)
+        if found > FORMAT:
+            raise StartError(
+                f"a later version of Waitroom keeps its queues in this store (format {found}, this one reads up to "
+                f"{FORMAT}): start that version, or give this one a store of its own"
+            )
+        if found < FORMAT:
+            await self.command("format", "SET", where, FORMAT)
 
     async def _seed_room(self, room: str) -> None:
         memory = self._memory(room)
         record = await self._read_record(room)
-        wanted = self._with_message(_merged(Room.model_validate(memory.record.seed), record))
+        wanted = self._with_message(merged(Room.model_validate(memory.record.seed), record))
         if (wanted.seed, wanted.messages) != (record.seed, record.messages):
-            before = Room.model_validate(record.seed).changed(record.live) if record.seed else wanted.room
+            before = merged(seeded(wanted.room, record), record).room if record.seed else wanted.room
             author = Author("configuration file", secrets.token_hex(8), Source.FILE)
             deed = Deed(author, "configuration", steps_between(before, wanted.room))
             version = await self._write(room, wanted, record.version, deed)
@@ -314,7 +307,17 @@ class RedisStore:
         facts = {name.decode(): text for name, text in zip(words[::2], words[1::2], strict=True)}
         self._made_version = int(facts.pop("_version"))
         before = {room.name for room in self.made_rooms}
-        self._made_rooms = {name: Room.model_validate_json(text) for name, text in facts.items() if text}
+        made_rooms: dict[str, Room] = {}
+        for name, text in facts.items():
+            self.unreadable.pop(name, None)
+            try:
+                if text:
+                    made_rooms[name] = Room.model_validate(known_settings(json.loads(text)))
+            except ValidationError as error:
+                self.unreadable[name] = _in_words(error, name)
+                if name in self._made_rooms:
+                    made_rooms[name] = self._made_rooms[name]
+        self._made_rooms = made_rooms
         self._remember()
         # The last process to hear of it removes what those before it still wrote.
         for name in before - {room.name for room in self.made_rooms} - {room.name for room in self._file_rooms}:
@@ -333,16 +336,9 @@ class RedisStore:
         """Read the room's record; one that the store does not have is restored from what is remembered."""
         memory = self._memory(room)
         for _ in range(2):
-            values = await self.command("configure", "HMGET", key(room, "config"), "version", "epoch", *_DOCUMENTS)
+            values = await self.command("configure", "HMGET", key(room, "config"), *READ)
             if values[0] is not None:
-                return RoomRecord(
-                    memory.record.room,
-                    version=int(values[0]),
-                    epoch=int(values[1]),
-                    seed=json.loads(values[2] or b"{}"),
-                    live=json.loads(values[3] or b"{}"),
-                    messages=tuple(Message(at_ms, text) for at_ms, text in json.loads(values[4] or b"[]")),
-                )
+                return read_record(values, memory.record.room)
             await self._restore(room)
         raise StoreUnavailable(f"room {room}: the store keeps losing its configuration")
 
@@ -350,13 +346,13 @@ class RedisStore:
         record = self._memory(room).record
         await self._call(
             "configure", room,
-            "restore", max(1, record.version), "", record.epoch, "", *_fields(record),
+            "restore", max(1, record.version), "", record.epoch, "", *fields_of(record),
         )  # fmt: skip
 
     async def _write(self, room: str, record: RoomRecord, expected: int, deed: Deed) -> int:
         written, version = await self._call(
             "configure", room,
-            expected, "", deed.author.request_id, record.epoch, deed.as_line(), *_fields(record),
+            expected, "", deed.author.request_id, record.epoch, deed.as_line(), *fields_of(record),
         )  # fmt: skip
         if not written:
             raise VersionConflict(int(version))
@@ -364,12 +360,19 @@ class RedisStore:
 
     async def _follow_version(self, room: str, version: int) -> None:
         memory = self._memory(room)
-        if version == memory.record.version:
+        if version in {memory.record.version, memory.unreadable_version}:
             return
         record = await self._read_record(room)
         # The seed that this process was configured with may be newer than the one in the store for a moment, while
         # a reload goes through; what is in force is what the store says.
-        memory.record = _merged(Room.model_validate(record.seed), record)
+        try:
+            memory.record = merged(seeded(Room.model_validate(memory.record.seed), record), record)
+        except ValidationError as error:
+            memory.unreadable_version = record.version
+            self.unreadable[room] = f"version {record.version}: {_in_words(error, room)}"
+        else:
+            memory.unreadable_version = None
+            self.unreadable.pop(room, None)
 
     # Calls.
 
@@ -454,13 +457,17 @@ class RedisStore:
 
 def _census(counts: list[Any]) -> Census:
     """Read a census as lua/lib/census.lua gives it."""
-    mode, version, generation, epoch, now_ms, *numbers = counts
+    mode, version, generation, epoch, now_ms, *numbers = counts[:_COUNTS]
     waiting, called, missed, active, entries, reserved, recovering_ms, share, *totals = numbers
     return Census(
         Mode(mode), int(version), generation, int(epoch), int(now_ms),
         int(waiting), int(called), int(missed), int(active), int(entries), int(reserved), int(recovering_ms),
         float(share), *map(int, totals),
     )  # fmt: skip
+
+
+def _in_words(error: ValidationError, room: str) -> str:
+    return "; ".join(f"{one['loc'][0] if one['loc'] else room}: {one['msg']}" for one in error.errors())
 
 
 def _outcome(error: Exception) -> str:
@@ -472,16 +479,3 @@ def _outcome(error: Exception) -> str:
 def new_generation() -> str:
     """Return the name of a memory, should one begin with this call."""
     return secrets.token_hex(4)
-
-
-def _merged(seed: Room, record: RoomRecord) -> RoomRecord:
-    return replace(record, room=seed.changed(record.live), seed=seed.model_dump(mode="json"), live=dict(record.live))
-
-
-def _fields(record: RoomRecord) -> list[str | int]:
-    return [
-        *limits(record.room),
-        "seed", json.dumps(record.seed, sort_keys=True),
-        "live", json.dumps(record.live, sort_keys=True),
-        "messages", json.dumps([[message.at_ms, message.text] for message in record.messages]),
-    ]  # fmt: skip

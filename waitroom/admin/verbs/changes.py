@@ -164,7 +164,8 @@ def checked(record: RoomRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
     if mistakes:
         raise Mistaken(mistakes)
     resolved = room.model_dump(mode="json")
-    return {key: resolved[key] for key in live}
+    of_another_version = {key: value for key, value in record.live.items() if key not in LIVE_FIELDS}
+    return of_another_version | {key: resolved[key] for key in live}
 
 
 def _meant(key: str) -> str:
