@@ -330,7 +330,7 @@
     let pause = 0, next = 0, answer = null;
     blocked = false;
     try {
-      const url = joins === true ? data.join : mine ? data.me : data.queue;
+      const url = mine ? (joins === true ? data.join : data.me) + (data.place || "") : data.queue;
       const response = await fetch(url, {method: joins === true ? "POST" : "GET", cache: "no-cache", credentials: "same-origin", signal: stop.signal});
       pause = Number(response.headers.get("retry-after")) || 0;
       blocked = response.status === 403 || response.status === 429;

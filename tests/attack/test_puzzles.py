@@ -144,7 +144,7 @@ async def test_who_has_no_scripts_joins_by_a_link_and_few_may(house: House) -> N
     """The page without script offers it; ten a minute from a network."""
     front = await house.open(rate=600, capacity=0, challenge="always")
     page = (await front.ask("/product?id=7")).body.decode()
-    link = "/.waitroom/sale/?next=%2Fproduct%3Fid%3D7&amp;plain=1"
+    link = "/.waitroom/sale/?next=%2Fproduct%3Fid%3D7&plain=1"
     assert link in page.partition("<noscript><p")[2].partition("</noscript>")[0]
     statuses = []
     for _ in range(12):

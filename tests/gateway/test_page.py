@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.front import NOW_MS
+from waitroom.domain.message import Message
 from waitroom.domain.room import Room
 from waitroom.gateway.page.examples import example
 from waitroom.gateway.page.shown import Addresses, rough
@@ -42,9 +44,9 @@ FIRST_FLIGHT_BYTES = 14 * 1024
 def standing(**changes: object) -> Standing:
     known: dict[str, object] = {
         "room": "default", "state": "waiting", "view": "waiting", "mode": "on", "position": 12, "ahead": 11,
-        "wait": {"low_minutes": 2, "high_minutes": 5}, "admitted_last_minute": 60, "poll_after_seconds": 2,
+        "wait": (2, 5), "admitted_last_minute": 60, "poll_after_seconds": 2,
         "claim_seconds_left": 0, "recovering": False, "generation": "g1", "score_us": NOW_MS * 1000,
-        "reason": "rate", "behind": 40, "called_ms": 0, "hold_seconds_left": 0, "opens_ms": None, "messages": [],
+        "reason": "rate", "behind": 40, "called_ms": 0, "hold_seconds_left": 0, "opens_ms": None, "messages": (),
         "short_code": "7F3K-92QD", "now_ms": NOW_MS,
     }  # fmt: skip
     return Standing(**(known | changes))  # type: ignore[arg-type]
@@ -108,10 +110,10 @@ def test_a_waiting_visitor_is_told_place_range_speed_and_that_closing_is_safe() 
         ({"position": 1}, "You are next", "Your place 1"),
         ({"position": 12_437}, "about 12,400", "12,437"),
         ({"wait": None}, "We cannot say yet", "minutes"),
-        ({"wait": {"low_minutes": 60, "high_minutes": None}}, "more than an hour", "minutes"),
-        ({"wait": {"low_minutes": 30, "high_minutes": None}}, "more than 30 minutes", "hour"),
-        ({"wait": {"low_minutes": 0, "high_minutes": 5}}, "less than 5 minutes", "almost"),
-        ({"wait": {"low_minutes": 0, "high_minutes": 1}}, "It is almost your turn", "You are in the queue"),
+        ({"wait": (60, None)}, "more than an hour", "minutes"),
+        ({"wait": (30, None)}, "more than 30 minutes", "hour"),
+        ({"wait": (0, 5)}, "less than 5 minutes", "almost"),
+        ({"wait": (0, 1)}, "It is almost your turn", "You are in the queue"),
         ({"admitted_last_minute": 0}, "Your place", "each minute"),
         ({"admitted_last_minute": 1}, "About one person", "people enter"),
         ({"reason": "capacity"}, "people enter as others leave", "each minute"),
@@ -171,6 +173,17 @@ def test_what_is_compressed_piece_by_piece_unpacks_to_the_same_page(view: str) -
 
 
 @pytest.mark.parametrize("view", VIEWS)
+def test_the_script_is_told_what_me_says(view: str) -> None:
+    now = example(view, ROOM, NOW_MS)
+    page = page_of(ROOM).render(ROOM, now, "en", FIRST, reload=True)[0].decode()
+    found = re.search(r'id="data">(.*?)</script>', page)
+    assert found is not None
+    data = json.loads(found[1])
+    assert data["now"] == now.as_json()
+    assert data["token_url"] == FIRST.token_url
+
+
+@pytest.mark.parametrize("view", VIEWS)
 def test_the_page_loads_nothing(view: str) -> None:
     html = render(view=view)
     assert {address for address in Seen(html).addresses if not address.startswith(("data:", "#"))} == {
@@ -221,20 +234,20 @@ def test_without_scripts_the_page_asks_again_by_itself_unless_there_is_nothing_t
 
 def test_nothing_in_the_data_can_end_its_script() -> None:
     assert "</script><b>" not in render(generation="</script><b>")
-    assert "</script><b>" not in render(messages=[{"id": "1", "at_ms": NOW_MS, "text": {"*": "</script><b>"}}])
+    assert "</script><b>" not in render(messages=(Message(NOW_MS, {"*": "</script><b>"}),))
 
 
 def test_a_message_is_read_in_ones_own_language_or_as_it_is_meant_for_everybody() -> None:
-    told = [{"id": "1", "at_ms": NOW_MS, "text": {"*": "Sold out", "he": "אזל המלאי"}}]
+    told = (Message(NOW_MS, {"*": "Sold out", "he": "אזל המלאי"}),)
     assert '<p lang="he" dir="auto">אזל המלאי</p>' in render("he", messages=told)
     assert '<p dir="auto">Sold out</p>' in render("fr", messages=told)
-    told = [{"id": "1", "at_ms": NOW_MS, "text": {"pt": "Esgotado"}}]
+    told = (Message(NOW_MS, {"pt": "Esgotado"}),)
     assert '<p lang="pt" dir="auto">Esgotado</p>' in render("pt-BR", messages=told)
     assert '<p dir="auto">Esgotado</p>' in render("fr", messages=told)
 
 
 def test_the_time_of_a_message_keeps_its_order_from_right_to_left() -> None:
-    told = [{"id": "1", "at_ms": NOW_MS, "text": {"*": "Sold out"}}]
+    told = (Message(NOW_MS, {"*": "Sold out"}),)
     assert re.search("<time>\u2068[0-9:]{5} UTC\u2069</time>", render("he", messages=told))
 
 

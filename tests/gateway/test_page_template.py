@@ -95,10 +95,8 @@ async def test_while_people_wait_the_default_page_stands_in_for_a_broken_templat
 
 def test_every_variable_of_a_template_is_documented() -> None:
     room = Room(name="default")
-    now = shown(
-        example("waiting", room, NOW_MS), english := Words().language("en", "default", {}), Addresses("", "", "")
-    )
-    variables = variables_of(now, room, english, Shop.of(room, ""))
+    now = shown(example("waiting", room, NOW_MS), Addresses("", "", ""))
+    variables = variables_of(now, room, Words().language("en", "default", {}), Shop.of(room, ""))
     named = set(
         re.findall(
             r"`(\w+)(?:\([^`]*)?`", "\n".join(line.split("|")[1] for line in DOCS.splitlines() if line.startswith("|"))

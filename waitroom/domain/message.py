@@ -24,6 +24,9 @@ class Message:
     """The store's time."""
     text: Texts
 
+    def __hash__(self) -> int:
+        return hash(self.at_ms)  # a table of texts has no hash
+
     @property
     def id(self) -> str:
         """Tells messages apart; a translation that is added later leaves it as it is."""

@@ -17,6 +17,9 @@ PLAIN: Final = "plain"
 """Parameter of who cannot solve a puzzle: 1."""
 AUTO: Final = "auto"
 """Parameters of addresses of ours: a place, where it leads, whether the page loads itself again without scripts."""
+STILL: Final = f"&{AUTO}=0"
+PLAINLY: Final = f"&{PLAIN}=1"
+"""At the end of such an address: the page does not load itself again; one joins without solving a puzzle."""
 _LONGEST: Final = 8_000
 _KEPT: Final = "!$%&'()*+,-./:;=?@_~"
 """What stays as it is in a path with a query; all else is percent-encoded."""
@@ -43,14 +46,14 @@ def came_from(headers: Sequence[Header], host: str) -> str:
     return ""
 
 
-def waiting_address(prefix: str, room: str, to: str, *, token: str = "", auto: bool = True, plain: bool = False) -> str:
+def waiting_address(prefix: str, room: str, to: str, *, token: str = "") -> str:
     """Return where one waits in `room` for the page `to`; `token` is the place of a browser that keeps no cookies.
 
-    `auto`: whether the page loads itself again where scripts do not run. `plain`: to join without solving a puzzle.
+    With STILL or PLAINLY at its end or not, it stands in HTML and in JSON as it is: it holds no quote, and no `&` that
+    could begin a character reference.
     """
     place = f"{PLACE}={token}&" if token else ""
-    manner = f"{'' if auto else f'&{AUTO}=0'}{f'&{PLAIN}=1' if plain else ''}"
-    return f"{prefix}/{room}/?{place}{NEXT}={_quoted(to)}{manner}"
+    return f"{prefix}/{room}/?{place}{NEXT}={_quoted(to)}"
 
 
 @lru_cache(64)

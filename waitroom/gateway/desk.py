@@ -340,9 +340,8 @@ class Desk:
         joins_now = visit.now_ms - visit.score_us // 1000 < JOINING_MS
         return wait_range(visit.position, outlook.waits) if outlook is not None and joins_now else None
 
-    def place_headers(self, visit: Visit, proofs: Proofs, page: Standing | None = None) -> list[Header]:
-        """Return the cookies for somebody who is not let in: the place if it changed, and none that are worthless."""
-        place = self.place_of(visit, proofs, page)
+    def place_headers(self, visit: Visit, proofs: Proofs, place: QueueClaims | None) -> list[Header]:
+        """Return the cookies for somebody who is not let in: their place if it changed, and none that are worthless."""
         headers = []
         if place is not None:
             if place != proofs.queue or proofs.by_address:

@@ -299,6 +299,7 @@ class Gate:
         """Answer somebody who is not let in: a page for people and crawlers, 429 for programs."""
         self._metrics.requests(record.room.name, outcome)
         standing = self._desk.standing(record, visit, proofs)
+        place = None if visit is None else self._desk.place_of(visit, proofs, standing if navigation else None)
         status, retry_seconds = 429, standing.poll_after_seconds
         if navigation:
             status = record.room.waiting_status
@@ -313,7 +314,7 @@ class Gate:
                 record.room,
                 standing,
                 tag,
-                addresses_of(self._desk, proofs, visit, standing, to, here=here, safe=safe),
+                addresses_of(self._desk, proofs, visit, place, to, here=here, safe=safe),
                 reload=safe,
                 gzip=takes_gzip(asked.headers),
                 puzzle=self._desk.newcomers.puzzle(record.room, visit),
@@ -323,7 +324,7 @@ class Gate:
         else:
             body, headers = problem(standing, prefix=self._prefix, came_from=came_from(asked.headers, asked.host))
         if visit is not None:
-            headers += self._desk.place_headers(visit, proofs, standing if navigation else None)
+            headers += self._desk.place_headers(visit, proofs, place)
         await _answer(inner, send, status, body, headers)
 
 

@@ -14,7 +14,7 @@ from waitroom.domain.visit import Answer
 from waitroom.errors import RoomUnknown
 from waitroom.store.base import Purpose
 
-from .address import AUTO, NEXT, PLACE, PLAIN, local_address, waiting_address
+from .address import AUTO, NEXT, PLACE, PLAIN, PLAINLY, STILL, local_address, waiting_address
 from .crawlers import is_crawler
 from .document import takes_gzip
 from .language import reader_language
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from waitroom.domain.claims import QueueClaims
     from waitroom.domain.routing import Router
     from waitroom.domain.visit import Visit
     from waitroom.store.base import RoomRecord
@@ -90,7 +91,8 @@ class PlacePage:
         auto: bool,
     ) -> Response:
         room = record.room
-        addresses = addresses_of(self._desk, proofs, visit, standing, to, at_place=True, auto=auto)
+        place = self._desk.place_of(visit, proofs, standing)
+        addresses = addresses_of(self._desk, proofs, visit, place, to, at_place=True, auto=auto)
         body, headers = self._page.render(
             room,
             standing,
@@ -106,14 +108,14 @@ class PlacePage:
         if standing.state == "blocked":
             status = 429
             headers.append((b"retry-after", str(standing.poll_after_seconds).encode("ascii")))
-        return answer(status, body, headers + self._desk.place_headers(visit, proofs, standing))
+        return answer(status, body, headers + self._desk.place_headers(visit, proofs, place))
 
 
 def addresses_of(
     desk: Desk,
     proofs: Proofs,
     visit: Visit | None,
-    standing: Standing,
+    place: QueueClaims | None,
     to: str,
     *,
     here: str = "",
@@ -127,25 +129,24 @@ def addresses_of(
     rides in addresses until the browser has shown that it brings the cookie.
     """
     prefix, room = desk.settings.prefix, proofs.room
-    place = None if visit is None else desk.place_of(visit, proofs, standing)
     token = "" if place is None or QUEUE in proofs.carried else desk.tokens.sign_queue(place)
     base = f"{prefix}/{room}/"
-    by_address = f"?{PLACE}={token}" if proofs.by_address else ""
-    with_place = waiting_address(prefix, room, to, token=token, auto=auto)
+    address = waiting_address(prefix, room, to, token=token)
+    with_place = address if auto else address + STILL
+    puzzled = visit is not None and visit.answer is Answer.CHALLENGED
     return Addresses(
-        me=f"{base}me{by_address}",
-        join=f"{base}join{by_address}",
+        me=f"{base}me",
+        join=f"{base}join",
         queue=f"{base}queue.json",
         language=f"{prefix}/language",
         solver=f"{prefix}/solve.js",
+        refresh=auto,
+        place=f"?{PLACE}={token}" if proofs.by_address else "",
         here=with_place if at_place else here,
         go="" if safe else to,
-        token_url=with_place if token else "" if safe else to,
-        refresh=auto,
-        stop_url=waiting_address(prefix, room, to, token=token, auto=False) if place is not None else "",
-        restart_url=waiting_address(
-            prefix, room, to, token=token, plain=visit is not None and visit.answer is Answer.CHALLENGED
-        ),
+        token_url=with_place if token else "",
+        stop_url=address + STILL if place is not None else "",
+        restart_url=address + PLAINLY if puzzled else address,
     )
 
 

@@ -135,7 +135,7 @@ class QueueEndpoints:
         body, headers = json_body(document)
         if document["state"] == "blocked":
             return answer(429, body, [*headers, (b"retry-after", str(document["poll_after_seconds"]).encode("ascii"))])
-        return answer(200, body, headers + self._desk.place_headers(visit, proofs))
+        return answer(200, body, headers + self._desk.place_headers(visit, proofs, place))
 
 
 def same_site(request: Request, *, by_header: bool) -> bool:

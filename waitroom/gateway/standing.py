@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from waitroom.domain.admission import limiting
 from waitroom.domain.room import Mode
@@ -12,17 +11,29 @@ from waitroom.domain.view import opens_ms_of, own_view
 from waitroom.domain.visit import Answer, Visit
 
 if TYPE_CHECKING:
+    from waitroom.domain.message import Message
     from waitroom.domain.room import Room
     from waitroom.domain.visit import Census
     from waitroom.store.base import RoomRecord
 
 
+BLANK: Final[dict[str, Any]] = {
+    "position": 0,
+    "ahead": 0,
+    "behind": None,
+    "admitted_last_minute": 0,
+    "called_ms": 0,
+    "hold_seconds_left": 0,
+    "score_us": 0,
+    "short_code": "",
+    "now_ms": 0,
+}
+"""What is a visitor's own of a standing, or not the same for long, with nothing in its place."""
 MOST_REMEMBERED: Final = 99_999_999
 """The largest position that a token has room for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a visitor stands. Times are the store's, in ms since the epoch."""
 
     room: str
@@ -39,8 +50,8 @@ class Standing:
     ahead: int
     behind: int | None
     """How many came later and wait; None when that is not known."""
-    wait: dict[str, int | None] | None
-    """low_minutes and high_minutes (None: open), or None when nobody can say."""
+    wait: tuple[int, int | None] | None
+    """Minutes from and to (None: open), or None when nobody can say."""
     admitted_last_minute: int
     poll_after_seconds: int
     claim_seconds_left: int
@@ -54,8 +65,8 @@ class Standing:
     score_us: int
     opens_ms: int | None
     """When the room opens, while that is to come."""
-    messages: list[dict[str, Any]]
-    """What the shop says, newest first: id, at_ms, text by language."""
+    messages: tuple[Message, ...]
+    """What the shop says, newest first."""
     short_code: str
     """What a visitor quotes to customer service; "" without a place."""
     now_ms: int
@@ -67,7 +78,12 @@ class Standing:
         return 0 if self.recovering else min(self.position, MOST_REMEMBERED)
 
     def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        document = self._asdict()
+        if self.wait is not None:
+            low_minutes, high_minutes = self.wait
+            document["wait"] = {"low_minutes": low_minutes, "high_minutes": high_minutes}
+        document["messages"] = [message.as_json() for message in self.messages]
+        return document
 
 
 def standing_of(
@@ -101,7 +117,7 @@ def standing_of(
         position=position,
         ahead=max(0, position - 1),
         behind=max(0, census.waiting - position) if position and census is not None else None,
-        wait=None if wait is None else {"low_minutes": wait[0], "high_minutes": wait[1]},
+        wait=wait,
         admitted_last_minute=0 if census is None else census.entries,
         poll_after_seconds=poll_after_seconds,
         claim_seconds_left=left_ms // 1000 if state == "called" else 0,
@@ -111,7 +127,7 @@ def standing_of(
         generation="" if visit is None else visit.generation,
         score_us=visit.score_us if visit is not None and state != "active" else 0,
         opens_ms=opens_ms_of(room, now_ms),
-        messages=[message.as_json() for message in record.messages_at(now_ms)],
+        messages=record.messages_at(now_ms),
         short_code=short_code(visitor) if visitor else "",
         now_ms=now_ms,
     )

@@ -34,7 +34,7 @@ def template_mistakes(room: Room) -> Iterator[str]:
     language = Words().language(room.language, room.name, room.words)
     told = set()
     for view in VIEWS:
-        now = shown(example(view, room, _EXAMPLE_MS), language, Addresses("/me", "/join", "/queue.json"), view=view)
+        now = shown(example(view, room, _EXAMPLE_MS), Addresses("/me", "/join", "/queue.json"), view=view)
         try:
             page = template.render(variables_of(now, room, language, Shop.of(room, "")))
         except Exception as error:  # noqa: BLE001  # whatever a template may do is what is asked here

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from waitroom.domain.message import Message
+
 from ..standing import Standing
 from .views import VIEWS
 
@@ -49,19 +51,14 @@ def example(view: str, room: Room, now_ms: int) -> Standing:
         "generation": "preview",
         "score_us": now_ms * 1000,
         "opens_ms": now_ms + 12 * _MINUTES_MS if view == "before" else None,
-        "messages": [message(text, now_ms - _MINUTES_MS) for text in [room.message] if text],
+        "messages": tuple(Message(now_ms - _MINUTES_MS, text) for text in [room.message] if text),
         "short_code": "7F3K-92QD",
         "now_ms": now_ms,
     }
     return Standing(**known)
 
 
-def message(text: dict[str, str], at_ms: int) -> dict[str, Any]:
-    """Return a message as the page is told of it."""
-    return {"id": f"{at_ms:x}", "at_ms": at_ms, "text": text}
-
-
-def _wait(view: str) -> dict[str, int | None] | None:
+def _wait(view: str) -> tuple[int, int] | None:
     if view in {"recovering", "called", "admitted", "before"} or VIEWS[view].shut:
         return None
-    return {"low_minutes": 0, "high_minutes": 1} if view == "near" else {"low_minutes": 15, "high_minutes": 30}
+    return (0, 1) if view == "near" else (15, 30)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from waitroom.domain.message import EVERYBODY
 from waitroom.words.texts import isolated
 
-from .pieces import CODE, GO, HERE, LANGUAGES, NUMBER, POSITION, REFRESH, RESTART, STOP
+from ..standing import BLANK
+from .pieces import CODE, GO, HERE, NUMBER, POSITION, RESTART, STOP, TOKEN_URL
 from .views import VIEWS, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from waitroom.domain.message import Message
     from waitroom.domain.room import Room
     from waitroom.words.texts import Language
 
@@ -29,6 +31,7 @@ _STILL: Final = frozenset({"closed", "ended", "admitted", "new", "joining", "blo
 class Addresses(NamedTuple):
     """Where the page's script asks, and where its links lead; all are paths of this site."""
 
+    # Those of a room, the same for all.
     me: str
     join: str
     queue: str
@@ -36,19 +39,23 @@ class Addresses(NamedTuple):
     """Where a language is chosen; "" where it cannot be."""
     solver: str = ""
     """The script that solves puzzles."""
+    refresh: bool = True
+    """Whether the page loads itself again when there is no script."""
+    # A visitor's own.
+    place: str = ""
+    """What follows `me` and `join`: the place of a browser that brings no cookies. "" for all others."""
     here: str = ""
     """This page: path and query."""
     go: str = ""
     """The page first asked for; "" when it is this address itself."""
     token_url: str = ""
     """Where the page loads itself again without scripts: an address with the place in it, until the browser has shown
-    that it keeps cookies. "" when that is this address itself.
+    that it keeps cookies; then "".
     """
-    refresh: bool = True
-    """Whether the page loads itself again when there is no script."""
     stop_url: str = ""
-    """The same page without that; "" when there is none."""
+    """Where it does not load itself again; "" when there is no such page."""
     restart_url: str = ""
+    """Where it does again. These three are `waiting_address`es."""
 
 
 class Said(NamedTuple):
@@ -61,63 +68,64 @@ class Said(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What the page's markup depends on, but for the position. Numbers are rough, as they are shown."""
+    """What the page depends on, but for what is each visitor's own. Numbers are rough, as they are shown."""
 
     view: str
+    facts: Standing
+    """Blank in what is the visitor's own (`standing.BLANK`)."""
+    addresses: Addresses
+    """Marks in place of the visitor's own; "" for those that there are not."""
     placed: bool
     large: bool
     """Whether there is a position to show, and whether it is more than a number."""
-    low_minutes: int | None
-    high_minutes: int | None
     rate: int
-    full: bool
-    """The room's capacity is what keeps visitors out."""
     behind: int
-    opens_ms: int
-    claim_seconds_left: int
     called_minute: int
     kept_until_minute: int
     """In minutes since 1970; 0 when the visitor missed nothing."""
-    messages: tuple[Said, ...]
     coded: bool
-    refresh_seconds: int
-    """0: the page does not load itself again."""
-    language_url: str
-    refreshes_elsewhere: bool
-    stops: bool
-    restarts: bool
-    """Which of the addresses there are."""
+    reload: bool
+    """Whether loading the page again is safe."""
     preview: bool
+    """A page that asks for nothing and goes nowhere."""
+    banner: bool
+    """Whether it says so."""
 
 
 def shown(
-    standing: Standing, language: Language, addresses: Addresses, *, view: str = "", preview: bool = False
+    standing: Standing, addresses: Addresses, *, view: str = "", banner: bool = False, reload: bool = True
 ) -> Shown:
-    """Return what the page says of a visitor, in `view` or the one that their standing asks for."""
-    view = view or view_of(standing)
-    wait = standing.wait or {"low_minutes": None, "high_minutes": None}
+    """Return what the page says of a visitor. `view`: of a preview, whatever their standing asks for."""
+    seen = view or view_of(standing)
+    missed = seen == "missed"
     kept_ms = standing.hold_seconds_left * 1000
+    position = standing.position
     return Shown(
-        view=view,
-        placed=standing.position > 0,
-        large=standing.position == 1 or standing.position >= _EXACT_BELOW,
-        low_minutes=wait["low_minutes"],
-        high_minutes=wait["high_minutes"],
+        view=seen,
+        facts=standing._replace(**BLANK),
+        addresses=Addresses(
+            addresses.me,
+            addresses.join,
+            addresses.queue,
+            addresses.language,
+            addresses.solver,
+            addresses.refresh,
+            here=TOKEN_URL if addresses.here and addresses.here == addresses.token_url else HERE,
+            go=GO if addresses.go else "",
+            token_url=TOKEN_URL if addresses.token_url else "",
+            stop_url=STOP if addresses.stop_url else "",
+            restart_url=RESTART if addresses.restart_url else "",
+        ),
+        placed=position > 0,
+        large=position == 1 or position >= _EXACT_BELOW,
         rate=rough(standing.admitted_last_minute),
-        full=standing.reason == "capacity",
         behind=rough(standing.behind or 0),
-        opens_ms=standing.opens_ms or 0,
-        claim_seconds_left=standing.claim_seconds_left,
-        called_minute=(standing.called_ms or 0) // 60_000 if view == "missed" else 0,
-        kept_until_minute=(standing.now_ms + kept_ms) // 60_000 if view == "missed" and kept_ms else 0,
-        messages=tuple(said(message, language) for message in standing.messages),
+        called_minute=standing.called_ms // 60_000 if missed else 0,
+        kept_until_minute=(standing.now_ms + kept_ms) // 60_000 if missed and kept_ms else 0,
         coded=bool(standing.short_code),
-        refresh_seconds=_refresh_seconds(view, standing.poll_after_seconds) if addresses.refresh else 0,
-        language_url=addresses.language,
-        refreshes_elsewhere=bool(addresses.token_url),
-        stops=bool(addresses.stop_url),
-        restarts=bool(addresses.restart_url),
-        preview=preview,
+        reload=reload,
+        preview=bool(view),
+        banner=banner,
     )
 
 
@@ -129,10 +137,10 @@ def rough(number: int) -> int:
     return number - number % step
 
 
-def said(message: Mapping[str, Any], language: Language) -> Said:
+def said(message: Message, language: Language) -> Said:
     """Return a message in the reader's language, or as it is meant for everybody, or in any language it has."""
-    texts: Mapping[str, str] = message["text"]
-    at = isolated(language.time(message["at_ms"]))
+    texts = message.text
+    at = isolated(language.time(message.at_ms))
     for tag in (language.tag, language.tag.partition("-")[0]):
         if tag in texts:
             return Said(texts[tag], tag, at)
@@ -140,15 +148,17 @@ def said(message: Mapping[str, Any], language: Language) -> Said:
     return Said(text, "", at)
 
 
-def _refresh_seconds(view: str, poll_after_seconds: int) -> int:
-    if view in _STILL:
+def _refresh_seconds(now: Shown) -> int:
+    """Return how soon the page loads itself again where there is no script; 0: it does not."""
+    if now.view in _STILL or not now.addresses.refresh:
         return 0
-    return max(poll_after_seconds, _SOONEST_REFRESH_SECONDS.get(view, _REFRESH_SECONDS))
+    return max(now.facts.poll_after_seconds, _SOONEST_REFRESH_SECONDS.get(now.view, _REFRESH_SECONDS))
 
 
 def words_of(now: Shown, room: Room, language: Language) -> dict[str, Any]:
     """Return the variables of a template that hold what `now` says."""
     say, view = language.say, VIEWS[now.view]
+    facts, addresses, full = now.facts, now.addresses, now.facts.reason == "capacity"
     parts = view.parts.split()
     title = say(f"{now.view}_title")
     if "place" in parts and now.placed and now.view != "paused":
@@ -162,32 +172,31 @@ def words_of(now: Shown, room: Room, language: Language) -> dict[str, Any]:
         "lead": "called_full" if now.view == "called" else f"{now.view}_lead",
         "position": POSITION,
         "large": now.large,
-        "wait": wait_in_words(now.low_minutes, now.high_minutes, language),
-        "rate": say("rate_full") if now.full else say("rate", n=now.rate),
+        "wait": wait_in_words(facts.wait, language),
+        "rate": say("rate_full") if full else say("rate", n=now.rate),
         "behind": say("behind", n=now.behind),
-        "opens_at": say("opens_at", time=language.date_time(now.opens_ms)),
-        "claim_left": f"{clock(now.claim_seconds_left, language)}",
+        "opens_at": say("opens_at", time=language.date_time(facts.opens_ms or 0)),
+        "claim_left": clock(facts.claim_seconds_left, language),
         "missed": missed_in_words(now, language),
-        "messages": now.messages,
+        "messages": tuple(said(message, language) for message in facts.messages),
         "short_code": CODE,
-        "here": HERE,
-        "languages": LANGUAGES,
-        "language_url": now.language_url,
+        "here": addresses.here,
+        "language_url": addresses.language,
         "action": view.action,
         "main": view.main,
-        "go_url": GO,
-        "refresh_seconds": now.refresh_seconds,
-        "refresh_url": REFRESH if now.refreshes_elsewhere else "",
-        "stop_url": STOP if now.stops else "",
-        "restart_url": RESTART if now.restarts else "",
-        "preview": now.preview,
+        "go_url": addresses.go or addresses.token_url,
+        "refresh_seconds": _refresh_seconds(now),
+        "refresh_url": addresses.token_url or addresses.go,
+        "stop_url": addresses.stop_url,
+        "restart_url": addresses.restart_url,
+        "preview": now.banner,
         "has": {
             "place": "place" in parts and now.placed,
-            "waits": "waits" in parts and (now.low_minutes is not None or now.view == "waiting"),
-            "rate": "rate" in parts and (now.rate > 0 or now.full),
+            "waits": "waits" in parts and (facts.wait is not None or now.view == "waiting"),
+            "rate": "rate" in parts and (now.rate > 0 or full),
             "behind": "behind" in parts and now.behind > 0,
-            "opens": "opens" in parts and now.opens_ms > 0,
-            "claim": "claim" in parts and now.claim_seconds_left > 0,
+            "opens": "opens" in parts and facts.opens_ms is not None,
+            "claim": "claim" in parts and facts.claim_seconds_left > 0,
             "missed": "missed" in parts,
             "keep": "keep" in parts,
             "turn": "turn" in parts,
@@ -204,10 +213,11 @@ def position_in_words(position: int, language: Language) -> str:
     return language.number(position) if position < _EXACT_BELOW else language.say("about", n=position)
 
 
-def wait_in_words(low: int | None, high: int | None, language: Language) -> str:
-    """Return a range of minutes; None and None when it is not known, a high of None when it is open."""
-    if low is None:
+def wait_in_words(wait: tuple[int, int | None] | None, language: Language) -> str:
+    """Return a range of minutes; None when it is not known, an end of None when it is open."""
+    if wait is None:
         return language.say("wait_unknown")
+    low, high = wait
     if high is None:
         return language.say("wait_over_hour") if low >= _LONGEST_MINUTES else language.say("wait_over", n=low)
     return language.say("wait_range", n=high, low=low) if low else language.say("wait_under", n=high)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from waitroom.static_files import static_path
 
-from .pieces import DATA, NONCE, SCRIPT, STYLE
+from .pieces import NONCE, SCRIPT, STYLE
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -20,10 +20,7 @@ DEFAULT: Final = "page.html"
 """The name under which a shop's own template may extend the default one."""
 FIXED: Final = {
     "nonce": NONCE,
-    "style": Markup(f'<style nonce="{NONCE}">{STYLE}</style>'),  # noqa: S704  # marks of ours
-    "script": Markup(  # noqa: S704  # marks of ours
-        f'<script type="application/json" id="data">{DATA}</script><script nonce="{NONCE}">{SCRIPT}</script>'
-    ),
+    "style": Markup(f'<style nonce="{NONCE}{STYLE}'),  # noqa: S704  # marks of ours
 }
 """Variables that are the same in every page."""
 
@@ -40,6 +37,13 @@ def _environment() -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
         loader=DictLoader({DEFAULT: static_path("waiting/page.html").read_text(encoding="utf-8")}),
+    )
+
+
+def script_elements(data: str) -> Markup:
+    """Return the page's data, JSON in which nothing ends a script, and its script."""
+    return Markup(  # noqa: S704
+        f'<script type="application/json" id="data">{data}</script><script nonce="{NONCE}{SCRIPT}'
     )
 
 

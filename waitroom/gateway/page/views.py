@@ -56,7 +56,6 @@ def view_of(standing: Standing) -> str:
     if view == "active":
         return "admitted"
     if view == "waiting":
-        wait = standing.wait
-        soon = wait is not None and wait["high_minutes"] == NEAR_MINUTES
+        soon = standing.wait is not None and standing.wait[1] == NEAR_MINUTES
         return "near" if soon or standing.position == 1 else "waiting"
     return view if view in VIEWS else "new"

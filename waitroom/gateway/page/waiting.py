@@ -10,33 +10,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import escape
+from markupsafe import Markup, escape
 
 from waitroom.logo import read_logo
 from waitroom.static_files import static_path
 from waitroom.words import languages
 from waitroom.words.texts import Words
 
+from ..standing import BLANK
 from .pieces import (
     CODE,
     DATA,
     GO,
     HERE,
-    LANGUAGES,
     NONCE,
     NUMBER,
     POSITION,
-    REFRESH,
     RESTART,
     SCRIPT,
     STOP,
     STYLE,
+    TOKEN_URL,
     Pieces,
     Shared,
 )
 from .shown import position_in_words, rough, shown, words_of
 from .style import style_sheet
-from .template import FIXED, TemplateBroken, default_template, in_words, own_template
+from .template import FIXED, TemplateBroken, default_template, in_words, own_template, script_elements
 from .views import MILESTONES, VIEWS
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .shown import Addresses, Shown
 
 _REMEMBERED_PAGES: Final = 512
+_REMEMBERED_POSITIONS: Final = 4_096
 _UNSPOKEN: Final = frozenset({
     "place", "progress", "claim", "keep", "turn", "messages_earlier", "code", "go_home", "go_info", "go_tab", "sound",
     "awake", "language", "opens_at", "noscript_on", "noscript_off", "noscript_stop", "noscript_start", "preview",
@@ -129,33 +130,20 @@ class WaitingPage:
         `puzzle`: what its script must solve before the visitor may join.
         """
         edition = self._edition(room, tag)
-        pieces = self._pieces(edition, shown(standing, edition.language, addresses, view=preview, preview=banner))
-        nonce, position = self._new_nonce(), rough(standing.position)
-        data = {
-            "me": addresses.me,
-            "join": addresses.join,
-            "queue": addresses.queue,
-            "go": addresses.go,
-            "token_url": addresses.token_url,
-            "reload": reload,
-            "claimed": standing.state == "called" and not preview,
-            "preview": preview,
-            "shop": room.shop_name,
-            "now": standing.as_json(),
-        }
-        if puzzle is not None:
-            data |= {"puzzle": puzzle, "solver": addresses.solver}
+        pieces = self._pieces(edition, shown(standing, addresses, view=preview, banner=banner, reload=reload))
+        nonce = self._new_nonce()
+        number, position = _told(edition.language, rough(standing.position))
         own = {
             NONCE: nonce.encode(),
-            NUMBER: edition.language.number(position).encode(),
-            POSITION: escape(position_in_words(position, edition.language)).encode(),
-            DATA: _json(data).encode(),
-            CODE: escape(standing.short_code).encode(),
+            NUMBER: number,
+            POSITION: position,
+            DATA: _own_data(standing, addresses, puzzle).encode(),
+            CODE: standing.short_code.encode(),
             HERE: escape(addresses.here).encode(),
-            GO: escape(addresses.go or addresses.token_url).encode(),
-            REFRESH: escape(addresses.token_url).encode(),
-            STOP: escape(addresses.stop_url).encode(),
-            RESTART: escape(addresses.restart_url).encode(),
+            GO: escape(addresses.go).encode(),
+            TOKEN_URL: addresses.token_url.encode(),
+            STOP: addresses.stop_url.encode(),
+            RESTART: addresses.restart_url.encode(),
         }
         headers = [
             (b"content-type", b"text/html; charset=utf-8"),
@@ -176,9 +164,8 @@ class WaitingPage:
         language = self._words.language(tag, room.name, room.words)
         shop = Shop.of(room, self._logos.get(room.name, ""))
         shared = {
-            STYLE: Shared(style_sheet(room)),
-            SCRIPT: Shared(script(language)),
-            LANGUAGES: Shared(options(language)),
+            STYLE: Shared(f'">{style_sheet(room)}</style>'),
+            SCRIPT: Shared(f'">{script(language)}</script>'),
         }
         edition = self._editions[room.name, tag] = _Edition(room, _look(room), language, shop, shared)
         return edition
@@ -196,18 +183,66 @@ class WaitingPage:
 
 def variables_of(now: Shown, room: Room, language: Language, shop: Shop) -> dict[str, Any]:
     """Return all variables of a template; docs/page.md lists them."""
-    return {**FIXED, **words_of(now, room, language), "shop": shop, "sound": room.sound}
+    return {
+        **FIXED,
+        **words_of(now, room, language),
+        "languages": options(language),
+        "script": script_elements(_data(now, shop)),
+        "shop": shop,
+        "sound": room.sound,
+    }
+
+
+def _data(now: Shown, shop: Shop) -> str:
+    """Return what the script is told, as JSON; a mark is where a visitor's own goes (`_own_data`)."""
+    addresses = now.addresses
+    shared = {
+        "me": addresses.me,
+        "join": addresses.join,
+        "queue": addresses.queue,
+        "reload": now.reload,
+        "claimed": now.facts.state == "called" and not now.preview,
+        "preview": now.view if now.preview else "",
+        "shop": shop.name,
+        "now": {name: fact for name, fact in now.facts.as_json().items() if name not in BLANK},
+    }
+    return f'{{"token_url":"{addresses.token_url}",{_json(shared)[1:-2]},{DATA}}}'
+
+
+def _own_data(now: Standing, addresses: Addresses, puzzle: dict[str, Any] | None) -> str:
+    """Return the rest of `now`, and what few are told, as JSON."""
+    behind = "null" if now.behind is None else now.behind
+    text = (
+        f'"position":{now.position},"ahead":{now.ahead},"behind":{behind},'
+        f'"admitted_last_minute":{now.admitted_last_minute},"called_ms":{now.called_ms},'
+        f'"hold_seconds_left":{now.hold_seconds_left},"score_us":{now.score_us},'
+        f'"short_code":"{now.short_code}","now_ms":{now.now_ms}}}'
+    )
+    few: dict[str, Any] = {}
+    if addresses.go:
+        few["go"] = addresses.go
+    if addresses.place:
+        few["place"] = addresses.place
+    if puzzle is not None:
+        few |= {"puzzle": puzzle, "solver": addresses.solver}
+    return f"{text},{_json(few)[1:-1]}" if few else text
+
+
+@lru_cache(_REMEMBERED_POSITIONS)
+def _told(language: Language, position: int) -> tuple[bytes, bytes]:
+    """Return a position as a number and in words, as HTML."""
+    return language.number(position).encode(), escape(position_in_words(position, language)).encode()
 
 
 def _look(room: Room) -> tuple[Any, ...]:
     return room.shop_name, room.colour, room.background, room.home_url, room.info_url, room.sound
 
 
-def options(language: Language) -> str:
+def options(language: Language) -> Markup:
     """Return the languages to choose from, each by the name that its readers give it."""
-    return "".join(
-        f"<option value={tag}{' selected' if tag == language.tag else ''}>{row.name}"
-        for tag, row in languages.LANGUAGES.items()
+    rows = languages.LANGUAGES.items()  # of which no name needs escaping
+    return Markup(  # noqa: S704
+        "".join(f"<option value={tag}{' selected' if tag == language.tag else ''}>{row.name}" for tag, row in rows)
     )
 
 
