@@ -138,10 +138,18 @@ def is_pass(text: str) -> bool:
 
 
 class _Sha256(SigningAlgorithm):
-    """HMAC-SHA-256 in one call."""
+    """HMAC-SHA-256, begun once for each of the few keys: half of its time is the key's."""
+
+    def __init__(self) -> None:
+        self._begun: dict[bytes, hmac.HMAC] = {}
 
     def get_signature(self, key: bytes, value: bytes) -> bytes:
-        return hmac.digest(key, value, "sha256")
+        begun = self._begun.get(key)
+        if begun is None:
+            begun = self._begun[key] = hmac.new(key, digestmod="sha256")
+        mac = begun.copy()
+        mac.update(value)
+        return mac.digest()
 
 
 class _Signer(Signer):

@@ -9,13 +9,15 @@ ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no I, L, O or U, so that nothing is read for something else."""
 _MEANT: Final = str.maketrans("ILO", "110", "- ")
 _BITS: Final = 40
+_PAIRS: Final = [one + other for one in ALPHABET for other in ALPHABET]
+"""Ten bits in two characters."""
 
 
 def short_code(visitor: str) -> str:
     """Return the code of a visitor's id, such as `7F3K-92QD`: the first 40 bits of its SHA-256."""
-    number = int.from_bytes(hashlib.sha256(visitor.encode("ascii")).digest()[: _BITS // 8], "big")
-    characters = "".join(ALPHABET[number >> shift & 31] for shift in range(_BITS - 5, -1, -5))
-    return f"{characters[:4]}-{characters[4:]}"
+    number = int.from_bytes(mark_of(visitor.encode("ascii")), "big")
+    one, two, three, four = (_PAIRS[number >> shift & 1_023] for shift in (30, 20, 10, 0))
+    return f"{one}{two}-{three}{four}"
 
 
 def read_short_code(text: str) -> str:

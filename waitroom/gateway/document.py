@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,7 +124,7 @@ class Answer:
         chosen, known = self._plain, b""
         for name, value in headers:
             if name == b"accept-encoding":
-                if b"gzip" in value and accepts_gzip(value):
+                if accepts_gzip(value):
                     chosen = self._compressed
             elif name == b"if-none-match":
                 known += value
@@ -133,6 +134,7 @@ class Answer:
         return 200, [*fields, (b"content-length", b"%d" % len(body))], body
 
 
+@lru_cache(1_024)
 def accepts_gzip(value: bytes) -> bool:
     """Whether an Accept-Encoding takes gzip: named, and not with a weight of nought."""
     for item in value.split(b","):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from dataclasses import dataclass, fields, replace
@@ -478,4 +479,4 @@ def _outcome(error: Exception) -> str:
 
 def new_generation() -> str:
     """Return the name of a memory, should one begin with this call."""
-    return secrets.token_hex(4)
+    return os.urandom(4).hex()
