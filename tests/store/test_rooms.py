@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.store.bench import Bench, by
 from waitroom.domain.audit import Deed
 from waitroom.domain.room import Room
+from waitroom.domain.visit import Answer
 from waitroom.errors import RoomUnknown
 from waitroom.store.access import RedisAccessRecords
 from waitroom.store.base import Purpose
+from waitroom.store.redis import RedisStore
 
 if TYPE_CHECKING:
+    from waitroom.store.client import Client
     from waitroom.store.operators import RedisOperatorStore
 
 pytestmark = pytest.mark.anyio
@@ -36,6 +40,38 @@ async def test_every_process_takes_up_what_was_made_and_forgets_what_was_removed
     with pytest.raises(RoomUnknown):
         await two.beat("flash")
     assert [key for key in await bench.keys() if "flash" in key] == []
+
+
+class Held:
+    """A client whose scripts' answers wait until they are let go."""
+
+    def __init__(self, client: Client) -> None:
+        self.let_go = asyncio.Event()
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def call(self, *question: Any) -> Any:
+        answer = await self._client.call(*question)
+        await self.let_go.wait()
+        return answer
+
+
+async def test_who_asks_while_the_room_is_removed_is_answered(bench: Bench) -> None:
+    one = bench.gateway()
+    await make(one)
+    held = Held(bench.client)
+    two = RedisStore(held, [Room(name="sale")], store_time_us=lambda: bench.now_us)
+    await two.follow_rooms()
+    asked = asyncio.create_task(two.enter("flash", "visitor-0123456789ab", claims=None, purpose=Purpose.CLAIM))
+    await asyncio.sleep(0)
+    await one.remove("flash", Deed(by("r1"), "remove", room="flash"))
+    while not await two.follow_rooms():
+        pass
+    held.let_go.set()
+    assert (await asked).answer is Answer.ADMITTED
+    assert two.last_census("flash") is None
 
 
 async def test_a_store_that_lost_its_memory_gets_the_rooms_back(bench: Bench) -> None:

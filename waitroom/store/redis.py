@@ -157,7 +157,8 @@ class RedisStore:
         return self._memory(room).record
 
     def last_census(self, room: str) -> Census | None:
-        return self._memory(room).census
+        memory = self._memories.get(room)
+        return None if memory is None else memory.census
 
     # The verbs.
 
@@ -360,7 +361,9 @@ class RedisStore:
         return int(version)
 
     async def _follow_version(self, room: str, version: int) -> None:
-        memory = self._memory(room)
+        memory = self._memories.get(room)
+        if memory is None:
+            return  # it was removed while the store was asked
         if version in {memory.record.version, memory.unreadable_version}:
             return
         record = await self._read_record(room)
