@@ -122,6 +122,7 @@ def proxy_options(gateway: GatewaySettings) -> ProxyOptions:
     return ProxyOptions(
         backend=gateway.backend,
         host_header=gateway.host_header,
+        secret="" if gateway.backend_secret is None else gateway.backend_secret.get_secret_value(),
         connect_timeout_seconds=gateway.connect_timeout_seconds,
         read_timeout_seconds=gateway.read_timeout_seconds,
         idle_timeout_seconds=gateway.idle_timeout_seconds,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 KEY_CHARACTERS = 32
 """Shortest signing key."""
+_HEADER_SECRET = re.compile(r"[!-~]{16,200}")
 
 
 def check_backend(url: str) -> str:
@@ -67,6 +69,13 @@ def check_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def check_backend_secret(secret: SecretStr) -> SecretStr:
+    """Return `secret` when it can be sent in a header and is too long to guess. The message never repeats it."""
+    if not _HEADER_SECRET.fullmatch(secret.get_secret_value()):
+        raise ValueError("a secret for the backend has 16 to 200 letters, digits and signs of ASCII, and no spaces")
+    return secret
+
+
 def _unlimited(value: Any) -> Any:
     return None if value == "none" else value
 
@@ -80,6 +89,7 @@ Seconds = Annotated[float, Field(gt=0, le=3_600)]
 Size = Annotated[ByteSize | None, BeforeValidator(_unlimited)]
 HeaderName = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9-]{0,63})?$")]
 SigningKey = Annotated[SecretStr, AfterValidator(check_key)]
+BackendSecret = Annotated[SecretStr, AfterValidator(check_backend_secret)]
 
 
 class GatewaySettings(_Section):
@@ -123,6 +133,10 @@ class GatewaySettings(_Section):
         default="auto", description="Whether cookies are `Secure` and `__Host-`: on HTTPS (`auto`) or `always`."
     )
     backend_ca_file: Path | None = Field(default=None, description="Certificates to verify an `https` backend with.")
+    backend_secret: BackendSecret | None = Field(
+        default=None,
+        description="Sent to the backend with each request as `Waitroom-Secret`, so that it can refuse all others.",
+    )
     pool_size: int = Field(
         default=256,
         ge=1,
@@ -257,7 +271,7 @@ class Row:
         return tuple(self.name.split("."))
 
 
-SECRETS: frozenset[str] = frozenset({"store.url", "admin.token", "keys.signing"})
+SECRETS: frozenset[str] = frozenset({"gateway.backend_secret", "store.url", "admin.token", "keys.signing"})
 """What is never shown, and may be read from a file named by `WAITROOM_…_FILE`."""
 
 FLAGS: Mapping[str, str] = {

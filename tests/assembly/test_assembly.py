@@ -232,12 +232,13 @@ def test_every_setting_of_the_proxy_reaches_it() -> None:
         settings(
             "unix:///s", "http://127.0.0.1:1", body_limit=5, pool_size=3, host_header="backend",
             connect_timeout_seconds=1, read_timeout_seconds=2, idle_timeout_seconds=3, pool_wait_seconds=4,
-            backend_ca_file="/ca.pem",
+            backend_ca_file="/ca.pem", backend_secret="s" * 16,
         ).gateway
     )  # fmt: skip
-    assert (options.body_limit_bytes, options.pool_size, options.host_header, options.ca_file) == (
-        5, 3, "backend", "/ca.pem",
+    assert (options.body_limit_bytes, options.pool_size, options.host_header, options.ca_file, options.secret) == (
+        5, 3, "backend", "/ca.pem", "s" * 16,
     )  # fmt: skip
+    assert "ssss" not in repr(options)
     assert (
         options.connect_timeout_seconds,
         options.read_timeout_seconds,

@@ -44,6 +44,13 @@ def values(request: ForwardedRequest, name: bytes) -> list[bytes]:
 HOST = (b"host", b"shop.test")
 
 
+@pytest.mark.parametrize("more", [(), ((b"content-length", b"3"), (b"connection", b"close, waitroom-secret"))])
+def test_the_secret_of_the_backend_goes_with_each_request(more: tuple[Header, ...]) -> None:
+    rewriter = RequestRewriter(ORIGIN, "keep", "s" * 16)
+    assert values(rewriter.rewrite("POST", b"/x", [HOST, *more], None, "http"), b"waitroom-secret") == [b"s" * 16]
+    assert values(rewrite(HOST, *more), b"waitroom-secret") == []
+
+
 @pytest.mark.parametrize(
     ("told", "name", "expected"),
     [

@@ -67,8 +67,15 @@ def version() -> str:
 @contextlib.contextmanager
 def nginx(folder: Path, cases: Sequence[object]) -> Iterator[None]:
     """Run nginx with the sockets `c0`, `c1` … of `folder` leading to `b0`, `b1` … there."""
-    program = _program()
     servers = "".join(_SERVER.format(n=n, folder=folder) for n in range(len(cases)))
+    with running_nginx(folder, servers, listening=folder / f"c{len(cases) - 1}"):
+        yield
+
+
+@contextlib.contextmanager
+def running_nginx(folder: Path, servers: str, *, listening: Path) -> Iterator[None]:
+    """Run nginx with these `server` blocks; `listening` is there once it does: its last socket, or `nginx.pid`."""
+    program = _program()
     config = folder / "nginx.conf"
     config.write_text(_MAIN.format(folder=folder, servers=servers), "ascii")
     process = subprocess.Popen(
@@ -76,7 +83,7 @@ def nginx(folder: Path, cases: Sequence[object]) -> Iterator[None]:
     )
     try:
         deadline = time.monotonic() + 10
-        while not (folder / f"c{len(cases) - 1}").exists():
+        while not listening.exists():
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 pytest.fail(f"nginx did not start: {process.communicate()[1]}")

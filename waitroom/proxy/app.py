@@ -48,7 +48,7 @@ class Proxy:
         origin = parse_origin(options.backend)
         self._options = options
         self._observer: ProxyObserver = observer or Unobserved()
-        self._rewriter = RequestRewriter(origin, options.host_header)
+        self._rewriter = RequestRewriter(origin, options.host_header, options.secret)
         tls = tls_context(options) if origin.scheme == "https" else None
         self.pool = ConnectionPool(options, origin, tls, self._observer)
         self._back_off = BackOff(random.uniform)

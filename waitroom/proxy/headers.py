@@ -135,7 +135,8 @@ def backend_target(target: bytes, method: str, hosts: Sequence[bytes]) -> bytes:
 class RequestRewriter:
     """Turns requests as received into requests as the backend gets them; what does not change is prepared once."""
 
-    def __init__(self, origin: Origin, host_header: str) -> None:
+    def __init__(self, origin: Origin, host_header: str, secret: str = "") -> None:
+        self._after_host = b"\r\nwaitroom-secret: " + secret.encode("ascii") + b"\r\n" if secret else b"\r\n"
         self._base = origin.base.encode()
         self._authority = origin.authority.encode()
         self._host: bytes | None = None
@@ -181,7 +182,7 @@ class RequestRewriter:
             target = self._base + target
 
         host = hosts[0] if hosts else self._authority
-        start = (method.encode(), b" ", target, b" HTTP/1.1\r\nhost: ", self._host or host, b"\r\n")
+        start = (method.encode(), b" ", target, b" HTTP/1.1\r\nhost: ", self._host or host, self._after_host)
         if len(special) == len(hosts):  # as most requests are: nothing else that needs a look
             forwarding = _forwarding_fields(peer, scheme, host, http_version)
             head = b"".join((*start, *lines, forwarding, b"\r\n\r\n"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from waitroom.errors import ConfigurationError, Mistake
@@ -19,6 +19,8 @@ class ProxyOptions:
     """http://host:port[/base] or https://…; base is put in front of every target."""
     host_header: str = "keep"
     """`keep`: as the visitor sent it. `backend`: the backend's own. Anything else is sent literally."""
+    secret: str = field(default="", repr=False)
+    """Sent with each request as `Waitroom-Secret`, so that the backend knows who asks; empty: none."""
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 60.0
     """No byte from the backend for so long, or none taken by it: 504, or a broken answer once it has begun."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from .keys import NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
 _INCLUDE = re.compile(r"^-- include (\w+)\n", re.MULTILINE)
@@ -30,8 +32,9 @@ class Script:
     digest: str
 
 
-def load_scripts() -> dict[str, Script]:
-    """Return every script by verb; raises ValueError when a name, a header and the key table disagree."""
+@cache
+def load_scripts() -> Mapping[str, Script]:
+    """Return every script by verb, read once; raises ValueError when a name, a header and the key table disagree."""
     lua = files("waitroom.store") / "lua"
     library = {path.name.removesuffix(".lua"): path.read_text() for path in (lua / "lib").iterdir()}
     scripts = [_read(path, library) for path in lua.iterdir() if path.name.endswith(".lua")]
