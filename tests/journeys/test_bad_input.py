@@ -53,6 +53,8 @@ def bad_tokens(running: Serving, place: str, pass_: str, foreign: str) -> list[t
         ("expired", own.sign_queue(old)),
         ("foreign", foreign),
         ("foreign", own.sign_queue(QueueClaims("vip", visitor, now_ms * 1000, 0, generation))),
+        ("version", own._pass.sign("2" + pass_.rpartition(".")[0][1:]).decode()),
+        ("version", own._queue.sign("0" + place.rpartition(".")[0][1:]).decode()),
         ("oversized", pass_ + "A" * 300),
         ("oversized", "A" * 4_000),
         *(("malformed", text[:size]) for text in (place, pass_) for size in (1, 10, len(text) // 2, len(text) - 1)),
@@ -136,7 +138,7 @@ async def test_a_bad_token_counts_as_none_and_is_counted_by_kind(tmp_path: Path)
             flips = 2 * (len(place) + len(pass_))
             after = await counted(running, "waitroom_tokens_rejected_total", "kind")
             assert sum(after.values()) == sum(expected.values()) + flips
-            assert set(after) <= {"forged", "malformed", "expired", "foreign", "oversized"}
+            assert set(after) <= {"forged", "malformed", "expired", "foreign", "oversized", "version"}
 
             assert site.asked == before
             assert await state_of(port, f"cookie: {QUEUE}={place}") == ("waiting", 1)

@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
 from tests.journeys.stage import write_config
 from tests.store.conftest import least_privilege
@@ -91,6 +93,42 @@ async def test_a_frozen_store_holds_nobody_for_long_and_runs_nothing_twice(store
     for number in range(refused):
         await join(store, number)
     assert len(joins(node)) == len(set(joins(node))) == refused + 1
+
+
+async def test_a_store_busy_with_a_script_that_does_not_end_holds_nobody_for_long_and_is_found_again(
+    store: RedisStore, node: Node
+) -> None:
+    """As after a mistake of somebody else on the same server."""
+    first = await join(store, 1)
+    node.ask("CONFIG", "SET", "busy-reply-threshold", "50")
+    busy = asyncio.create_task(asyncio.to_thread(ended_by_force, node))
+    clock = asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(10):
+            reason = ""
+            while "BUSY" not in reason:
+                asked = clock()
+                with suppress(StoreUnavailable):
+                    await join(store, 1)
+                try:
+                    await join(store, 2)
+                except StoreUnavailable as error:
+                    reason = error.reason
+                assert clock() - asked < 2.0
+    finally:
+        node.ask("SCRIPT", "KILL")
+    assert "Script killed" in await busy
+    assert (await joined_again(store, 2)).position == 2
+    assert (await join(store, 1)).score_us == first.score_us
+
+
+def ended_by_force(node: Node) -> str:
+    """Run a script that does not end by itself, and return how it ended."""
+    try:
+        node.ask("EVAL", "while true do end", "0")
+    except redis.ResponseError as error:
+        return str(error)
+    return ""
 
 
 async def test_a_full_store_refuses_newcomers_only_until_it_has_room(store: RedisStore, node: Node) -> None:

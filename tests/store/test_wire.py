@@ -186,6 +186,21 @@ async def test_a_lost_connection_fails_every_call_under_way_and_repeats_none(sta
     assert [command[1] for command in stage.server.heard] == [b"hello", b"0", b"1", b"2", b"again"]
 
 
+async def test_an_answer_cut_off_at_any_byte_fails_the_calls_it_left_out_and_reaches_no_later_one(stage: Stage) -> None:
+    client = stage.client()
+    answers = text("one") + b"*2\r\n:7\r\n$-1\r\n"
+    for size in range(len(answers)):
+        await opened(stage, client)
+        connection = stage.server.connections[-1]
+        heard = len(connection.heard)
+        calls = [asyncio.create_task(outcome(client.command("GET", name))) for name in "ab"]
+        await stage.server.until(lambda: len(connection.heard) == heard + 2)  # noqa: B023
+        connection.say(answers[:size])
+        connection.hang_up()
+        first = b"one" if size >= len(text("one")) else ConnectionError
+        assert await asyncio.gather(*calls) == [first, ConnectionError], size
+
+
 async def test_a_connection_lost_while_idle_costs_no_call(stage: Stage) -> None:
     client = stage.client()
     await opened(stage, client)
