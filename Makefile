@@ -8,7 +8,7 @@ ARGS ?=
 EDGE := tests/gateway tests/proxy tests/admin tests/settings
 PAGES := tests/attack tests/gateway tests/look tests/words tests/journeys/test_console.py tests/journeys/test_waiting_page.py
 
-.PHONY: help demo test check unit unit-edge unit-rest journeys journeys-pages journeys-rest journeys-alone soak audit bench conformance screenshots wheel lock clean machine
+.PHONY: help demo test check unit unit-edge unit-rest coverage journeys journeys-pages journeys-rest journeys-alone soak audit bench conformance screenshots wheel lock clean machine
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -25,9 +25,7 @@ demo: $(VENV)/ready ## A toy shop, the gateway, 400 shoppers; ARGS=--unprotected
 machine: $(VENV)/ready
 	@$(BIN)/python tests/journeys/browser_setup.py
 
-test: check unit journeys ## All tests, with the real store and a real browser, and the coverage they reach
-	@$(BIN)/coverage combine --quiet --keep
-	@$(BIN)/coverage report --fail-under 95
+test: check unit coverage journeys ## All tests, with the real store and a real browser
 
 check: $(VENV)/ready ## Types and lint
 	$(BIN)/ruff check
@@ -44,6 +42,10 @@ unit-edge: $(VENV)/ready
 unit-rest: $(VENV)/ready
 	@$(BIN)/coverage run -m pytest -m 'not journey and not soak' $(EDGE:%=--ignore=%) $(ARGS)
 
+coverage: $(VENV)/ready
+	@$(BIN)/coverage combine --quiet --keep
+	@$(BIN)/coverage report --fail-under 95
+
 journeys: machine ## Real processes, real store, real browser: two halves at once, then what needs the machine for itself
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line journeys-pages journeys-rest
 	@$(MAKE) --no-print-directory journeys-alone
@@ -52,10 +54,10 @@ journeys-pages: $(VENV)/ready
 	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' $(PAGES) $(ARGS)
 
 journeys-rest: $(VENV)/ready
-	@$(BIN)/coverage run -m pytest -m 'journey and not alone and not soak' tests/cli tests/journeys $(PAGES:%=--ignore=%) $(ARGS)
+	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' tests/cli tests/journeys $(PAGES:%=--ignore=%) $(ARGS)
 
 journeys-alone: $(VENV)/ready
-	@$(BIN)/coverage run -m pytest -m 'journey and alone and not soak' tests/journeys $(ARGS)
+	@$(BIN)/python -m pytest -m 'journey and alone and not soak' tests/journeys $(ARGS)
 
 soak: $(VENV)/ready ## Long forms of tests, less than an hour, with a table at the end
 	WAITROOM_LONG_FAULTS=1 WAITROOM_ABORTS=10000 WAITROOM_FUZZ_EXAMPLES=40000 $(BIN)/python -m pytest -p tests.soak.table -m 'soak or scaled' $(ARGS)

@@ -65,13 +65,21 @@ def wait_until(holds: Callable[[], Any], seconds: float) -> bool:
     return True
 
 
-def shop_stats_url(process: subprocess.Popen[str]) -> str:
-    """Read on until the demo tells where the shop's own counts are."""
+def told_by(process: subprocess.Popen[str]) -> dict[str, str]:
+    """Read on until the demo has told its addresses; the last is where the shop's own counts are."""
     assert process.stdout is not None
+    told: dict[str, str] = {}
     for line in process.stdout:
-        if "its own counts" in line:
-            return line.split()[-1]
-    raise AssertionError("the demo told no addresses")
+        name, *value = re.split(r"\s{2,}", line.strip(), maxsplit=1)
+        told[name] = "".join(value)
+        if name == "its own counts":
+            return told
+    raise AssertionError(f"the demo told no addresses, only {told}")
+
+
+def shop_stats_url(process: subprocess.Popen[str]) -> str:
+    """Return where the shop's own counts are."""
+    return told_by(process)["its own counts"]
 
 
 def figures(url: str) -> dict[str, Any]:
@@ -127,11 +135,7 @@ def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
 
 def test_staying_it_tells_addresses_that_answer(tmp_path: Path) -> None:
     with demo(tmp_path, "--stay") as process:
-        assert process.stdout is not None
-        told = {}
-        while "its own counts" not in told:
-            name, *value = re.split(r"\s{2,}", process.stdout.readline().strip(), maxsplit=1)
-            told[name] = "".join(value)
+        told = told_by(process)
         for url in (f"{told['front door']}.waitroom/readyz", told["the shop itself"], told["admin"]):
             with urlopen(url) as answer:
                 assert answer.status == 200

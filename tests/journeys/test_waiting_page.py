@@ -117,7 +117,7 @@ class Scene:
 
     async def counts(self, **wanted: int) -> None:
         """Wait until the room's census says so."""
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             while True:
                 census = (await operate(self.running, "GET", "", room=self.room))["census"]
                 if census and all(census[name] == count for name, count in wanted.items()):
@@ -151,7 +151,7 @@ async def waitroom(
 
 @pytest.fixture(scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Serving, Witness]]:
-    async with waitroom(tmp_path_factory.mktemp("page"), ROOMS, claim_seconds=4) as both:
+    async with waitroom(tmp_path_factory.mktemp("page"), ROOMS, claim_seconds=9) as both:
         yield both
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Script = Callable[["Wire"], Awaitable[None]]
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 """A test that waits longer than this for bytes has failed."""
 
 

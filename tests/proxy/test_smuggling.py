@@ -20,7 +20,7 @@ import uvloop
 from tests.proxy.messages import Malformed, Message, request_at, responses_in
 from tests.proxy.stack import Stack, gateway
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 # --- the table ---
 

@@ -131,9 +131,9 @@ async def test_while_a_room_s_keys_are_on_both_sides_the_call_waits() -> None:
 
 
 async def test_a_room_that_stays_torn_fails_within_the_deadline() -> None:
-    async with staged(0.1) as stage:
+    async with staged(1.0) as stage:
         stage.answers(stage.one, lambda _: b"-TRYAGAIN Multiple keys request\r\n")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             with pytest.raises(ServerError, match="TRYAGAIN"):
                 await stage.run()
 

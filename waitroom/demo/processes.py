@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-START_SECONDS = 12.0
+START_SECONDS = 30.0
 STOP_SECONDS = 1.2
 """A process that was told to stop has this long before it is made to."""
 LOOK_SECONDS = 0.05
