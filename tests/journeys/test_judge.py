@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.journeys.experiment.crowd import Stage, Story, Trouble
+from tests.journeys.experiment.crowd import Stage, Story, Told, Trouble
 from tests.journeys.experiment.judge import judge
 from tests.journeys.experiment.shop import Shop
 
@@ -22,8 +22,8 @@ def told() -> tuple[list[Story], Shop]:
         at = 10.0 * number
         order = f"/order/{number}-2"
         story = Story(
-            number, at, placed=at + 1, still_waiting=[at + 2], turn=at + 20, entered=at + 21, left=at + 25,
-            served=[f"/page/{number}-1", order], orders={order: True},
+            number, at, placed=at + 1, still_waiting=[Told(at + 2, at + 2.1)], turn=Told(at + 19.9, at + 20),
+            entered=at + 21, left=at + 25, served=[f"/page/{number}-1", order], orders={order: True},
         )  # fmt: skip
         stories.append(story)
         shop.asked.update(story.served)
@@ -44,7 +44,7 @@ def test_nothing_is_found_where_all_promises_were_kept() -> None:
 
 BROKEN: dict[str, Callable[[list[Story], Shop], object]] = {
     "over_capacity": lambda stories, shop: shop.done.update({0: 32.0}),
-    "out_of_order": lambda stories, shop: stories[0].still_waiting.append(31.0),
+    "out_of_order": lambda stories, shop: stories[0].still_waiting.append(Told(31.0, 31.1)),
     "places_lost": lambda stories, shop: stories[0].lost_place.append(5.0),
     "thrown_out": lambda stories, shop: stories[0].thrown_out.append(22.0),
     "sent_twice": lambda stories, shop: shop.asked.update(["/order/0-2"]),
@@ -73,11 +73,18 @@ def test_who_was_sent_off_by_the_shop_itself_was_not_thrown_out() -> None:
     assert lost(stories, shop) == {}
 
 
-def test_a_turn_that_the_store_forgot_before_it_was_told_is_not_held_against_the_order() -> None:
+@pytest.mark.parametrize(
+    ("emptied", "found"),
+    [(29.5, 1), (29.95, 0), (30.5, 0), (31.05, 0), (31.5, 1)],
+    ids=["before both", "under the turn", "between", "under the waiting", "after both"],
+)
+def test_a_turn_that_the_emptied_store_forgot_before_it_was_told_is_not_held_against_the_order(
+    emptied: float, found: int
+) -> None:
+    """The second one's turn was asked for at 29.9 and heard at 30; at 31 the first one asks, and hears "waiting" at 31.1."""
     stories, shop = told()
-    stories[0].still_waiting.append(31.0)
-    assert lost(stories, shop, emptied=(30.5,)) == {}
-    assert lost(stories, shop, emptied=(29.5,)) == {"out_of_order": 1}
+    stories[0].still_waiting.append(Told(31.0, 31.1))
+    assert lost(stories, shop, emptied=(emptied,)) == ({"out_of_order": 1} if found else {})
 
 
 def test_what_was_noticed_is_told_by_where_one_was_and_only_from_then_on() -> None:

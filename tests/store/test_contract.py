@@ -472,6 +472,24 @@ class TestLostMemory:
         positions = [(await come_back(store, token_of(visit), Purpose.LOOK)).position for visit in visits]
         assert positions == list(range(1, 21))
 
+    async def test_a_turn_forgotten_before_it_was_taken_comes_again_before_all_who_stood_behind(
+        self, bench: Bench
+    ) -> None:
+        store = bench.gateway(capacity=2, refresh_seconds=1, session_seconds=100)
+        await arrive(store, "inside")
+        leaving = await arrive(store, "leaving")
+        first, *behind = await queue(store, "first", "second", "third")
+        await store.release("sale", leaving.visitor)
+        census = await bench.run(store, 0.2, step_seconds=0.1)
+        assert (census.called, census.waiting) == (1, 2)
+        await bench.forget()
+        for visit in (*behind, first):
+            back = await come_back(store, token_of(visit), Purpose.LOOK)
+            assert (back.answer, back.score_us) == (Answer.WAITING, visit.score_us)
+        census = await bench.run(store, 8)
+        assert (census.called, census.waiting) == (1, 2)
+        assert (await come_back(store, token_of(first), Purpose.LOOK)).answer is Answer.CALLED
+
     async def test_nobody_new_is_let_in_until_live_sessions_had_time_to_come_back(self, bench: Bench) -> None:
         store = bench.gateway(capacity=2, refresh_seconds=10, session_seconds=100)
         inside = [await arrive(store, "ada"), await arrive(store, "bob")]

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.journeys.experiment.shop import page
 from tests.journeys.stage import on_site
@@ -44,6 +44,13 @@ class Trouble:
     what: set[str]
 
 
+class Told(NamedTuple):
+    """An answer: when it was asked for and when it was heard. The store said it at some moment between."""
+
+    asked: float
+    heard: float
+
+
 @dataclass
 class Story:
     """What one visitor did and was told; times are those of `time.monotonic`."""
@@ -53,10 +60,10 @@ class Story:
     placed: float = 0.0
     """When they were first told of a place, or let in. A place told while the store was away counts from when a gateway that
     reaches the store has heard of it: nobody can be called by what the store does not know."""
-    still_waiting: list[float] = field(default_factory=list)
-    """When each request was sent that was answered "waiting"."""
-    turn: float = 0.0
-    """When they first were told of their turn, or let in."""
+    still_waiting: list[Told] = field(default_factory=list)
+    """Each request that was answered "waiting"."""
+    turn: Told | None = None
+    """The request to which they first were told of their turn, or let in."""
     entered: float = 0.0
     left: float = 0.0
     troubles: list[Trouble] = field(default_factory=list)
@@ -89,6 +96,8 @@ class Person:
         """By which no answer came just now: the next try goes elsewhere, as load balancers see to it."""
         self._position = 0
         self._requests = 0
+        self._last = Told(0.0, 0.0)
+        """The last request that was answered."""
 
     async def run(self) -> None:
         """Come, wait, shop, order, leave by the till."""
@@ -122,10 +131,10 @@ class Person:
             if state == "new":
                 story.lost_place.append(time.monotonic())
             if state in {"called", "active", "new", "missed"}:
-                story.turn = story.turn or time.monotonic()
+                story.turn = story.turn or self._last
                 answer = await self._page(Stage.WAITING, self._target("page"))
         story.entered = time.monotonic()
-        story.turn = story.turn or story.entered
+        story.turn = story.turn or self._last
         if not on_site(answer):
             await self._shop("page")
 
@@ -136,8 +145,10 @@ class Person:
     async def _ask(self, path: str, *, method: str = "GET", fetch: bool = False) -> Answer:
         browser = self._chance.choice([one for one in self._browsers if one is not self._failed] or self._browsers)
         self._failed = browser
+        asked = time.monotonic()
         answer = await (browser.fetch(path) if fetch else browser.navigate(path, method=method))
         self._failed = None
+        self._last = Told(asked, time.monotonic())
         if on_site(answer):
             self.story.served.append(path)
             if answer.body != page(path):
@@ -174,7 +185,6 @@ class Person:
         """Ask where one stands, until the queue is reached."""
         trouble: Trouble | None = None
         while True:
-            sent = time.monotonic()
             try:
                 answer = await self._ask("/.waitroom/sale/me", fetch=True)
                 said = json.loads(answer.body)
@@ -194,7 +204,7 @@ class Person:
             self._confirmed = True
             self.story.placed = min(self.story.placed, time.monotonic())
             if state == "waiting":
-                self.story.still_waiting.append(sent)
+                self.story.still_waiting.append(self._last)
                 position = 0 if said["recovering"] else int(said["position"])
                 if 0 < self._position < position:
                     self.story.rises.append((time.monotonic(), self._position, position))

@@ -128,11 +128,13 @@ class House:
         return judge(self.crowd.stories, self.shop, since, rate=RATE, capacity=CAPACITY, emptied=self.emptied)
 
     async def flows(self, entries: int = 10) -> float:
-        """Wait until so many more have entered, and nobody is in trouble; how many seconds it took."""
+        """Wait until so many more have entered by a turn asked for from now on, and nobody is in trouble; how many seconds it took."""
         began = time.monotonic()
         while True:
             stories = self.crowd.stories
-            entered = sum(story.entered > began for story in stories)
+            entered = sum(
+                story.entered > 0 and story.turn is not None and story.turn.asked >= began for story in stories
+            )
             now = time.monotonic()
             troubled = [t for story in stories for t in story.troubles[-1:] if now - t.ended < 0.7]
             if entered >= entries and not troubled:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tests.journeys.experiment.crowd import Stage
@@ -75,7 +76,8 @@ def judge(
     """Return the verdict on what happened from `since` on. Times are those of `time.monotonic`.
 
     `emptied`: when the store lost its memory. A turn that came just before and that its visitor had not heard of is lost with
-    it, the place is not; so turns of before are not held against waiting after.
+    it, the place is not; so what may be a turn of before (asked for before) is not held against what may be waiting after (heard
+    after).
     """
     entries = sorted(entered for story in stories if (entered := _entered(story, shop)))
     troubles = [(story, t) for story in stories for t in story.troubles if t.ended >= since]
@@ -132,19 +134,25 @@ def _peak(stories: Sequence[Story], shop: Shop) -> int:
 
 def _inversions(stories: Sequence[Story], since: float, emptied: Sequence[float]) -> int:
     """How many were told "waiting" to a request sent after somebody had been let in who came only after they had a place."""
-    turns = [(story.turn, story.came) for story in stories if story.turn]
-    turns = sorted([*turns, *((at, -1.0) for at in emptied)])
-    latest_comer = []
-    latest = 0.0
-    for _, came in turns:
-        latest = max(latest, came) if came >= 0 else 0.0
-        latest_comer.append(latest)
-    times = [turn for turn, _ in turns]
+    memories = {begun: _Turns(stories, begun) for begun in (0.0, *emptied)}
     overtaken = 0
     for story in stories:
-        for sent in story.still_waiting:
-            before = bisect_left(times, sent) if sent >= since else 0
-            if before and latest_comer[before - 1] > story.placed + SAME_MOMENT_SECONDS:
+        for told in story.still_waiting:
+            turns = memories[max((at for at in emptied if at < told.heard), default=0.0)]
+            if told.asked >= since and turns.latest_comer(told.asked) > story.placed + SAME_MOMENT_SECONDS:
                 overtaken += 1
                 break
     return overtaken
+
+
+class _Turns:
+    """The turns that a memory of the store gave, if it began at `begun`: those asked for after that."""
+
+    def __init__(self, stories: Sequence[Story], begun: float) -> None:
+        turns = sorted((s.turn.heard, s.came) for s in stories if s.turn is not None and s.turn.asked >= begun)
+        self._heard = [heard for heard, _ in turns]
+        self._latest_comers = list(accumulate((came for _, came in turns), max, initial=0.0))
+
+    def latest_comer(self, at: float) -> float:
+        """When the last came of those who had heard of their turn by then; 0.0 when none had."""
+        return self._latest_comers[bisect_left(self._heard, at)]
