@@ -142,7 +142,7 @@ const sparse = (points) => {  // as waitroom/admin/console/tables.py does
 };
 const tabulate = ({figure, lines}) => {
   if (!$("details", figure).open) return;
-  $("tbody", figure).replaceChildren(...sparse(past.points).map((point) => {
+  $("details tbody", figure).replaceChildren(...sparse(past.points).map((point) => {
     const row = document.createElement("tr"), at = document.createElement("th");
     at.scope = "row";
     at.textContent = hours.format(point.at_ms);

@@ -158,8 +158,8 @@ async def pauses_and_resumes(running: Serving, dana: Operator, waiting: Page) ->
 
 async def newest(page: Page, chart: str) -> dict[str, float | None]:
     """Return the newest row of the table behind a chart."""
-    names = await page.locator(f"#{chart} thead th").all_inner_texts()
-    row = await page.locator(f"#{chart} tbody tr >> nth=0").locator("td").all_inner_texts()
+    names = await page.locator(f"#{chart} details thead th").all_inner_texts()
+    row = await page.locator(f"#{chart} details tbody tr >> nth=0").locator("td").all_inner_texts()
     numbers = [None if text == "—" else float(text.replace(",", "")) for text in row]
     return dict(zip(names[1:], numbers, strict=True))
 
@@ -184,6 +184,9 @@ async def test_a_new_rate_is_real_on_the_chart_within_five_seconds(running: Serv
             while not ((row := await newest(dana.page, "flow"))["admitted"] or 0) >= 540:
                 await asyncio.sleep(0.1)
         assert row["rate set"] == 600
+        await expect(dana.page.locator("#flow .u-legend .u-label")).to_have_text(
+            ["Time", "arrivals", "admitted", "rate set"]
+        )
     finally:
         for task in shopping:
             task.cancel()
