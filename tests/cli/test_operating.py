@@ -181,7 +181,19 @@ def test_mistakes_that_the_listener_finds_are_all_told(ask: Run, listener: Any) 
     listener.answers = [first, listener.problem(422, "not valid", mistakes=found)]
     ended = ask("set", "shop", "refresh_seconds=700")
     assert ended.code == Exit.REFUSED
-    assert ended.err == "waitroom: not valid\n  refresh_seconds: too long (at most 600)\n  no\n  plain\n"
+    assert ended.err == "waitroom: not valid:\n  refresh_seconds: too long (at most 600)\n  no\n  plain\n"
+
+
+def test_a_single_mistake_is_told_once(ask: Run, listener: Any) -> None:
+    listener.answers = [listener.problem(422, "code: is none", mistakes=[{"where": "code", "what": "is none"}])]
+    assert ask("visitor", "foo").err == "waitroom: code: is none\n"
+
+
+def test_what_a_room_lacks_is_not_told_as_a_room_that_is_not_there(ask: Run, listener: Any) -> None:
+    first = (200, json.dumps(listener.rooms["shop"]).encode())
+    listener.answers = [first, listener.problem(404, "there is no preset 'calm'; known: none")]
+    assert ask("preset", "use", "shop", "calm").err == "waitroom: there is no preset 'calm'; known: none\n"
+    assert "there is no room 'shpo'. Did you mean `shop`?" in ask("pause", "shpo").err
 
 
 # -- message -----------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from ..admin.places import BASE, PLACES
 from ..admin.report.lines import told
 from ..domain.audit import Author, Source
 from ..errors import RoomUnknown, StoreUnavailable, VersionConflict, WaitroomError
-from .outcome import CommandError, Exit
+from .outcome import CommandError, Exit, not_valid
 from .verbs import LOOK_AGAIN, AdminAPI
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ class Direct(AdminAPI):
         try:
             answer = asyncio.run(self._perform(name, given, author, on_room, expected))
         except RoomUnknown:
-            raise CommandError(f"there is no room {on_room!r}. {self._known(on_room)}", Exit.REFUSED) from None
+            raise CommandError(self._unknown(on_room, self._names()), Exit.REFUSED) from None
         except StoreUnavailable as error:
             raise CommandError(f"the store did not answer: {error.reason}", Exit.FAILED) from None
         except Mistaken as error:
-            raise CommandError("\n  ".join(["not valid", *map(str, error.mistakes)]), Exit.REFUSED) from None
+            raise CommandError(not_valid([*map(str, error.mistakes)]), Exit.REFUSED) from None
         except VersionConflict as error:
             since = error.since if isinstance(error, Stale) else []
             who = "".join(f"\n  {told(asdict(line))}" for line in since)

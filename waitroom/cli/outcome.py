@@ -58,6 +58,11 @@ def tell_mistakes(mistakes: Sequence[Mistake]) -> None:
         click.echo(f"  {mistake}", err=True)
 
 
+def not_valid(mistakes: Sequence[str]) -> str:
+    """Say what is wrong with what an operator asked for: a single mistake in a line, several in one each."""
+    return mistakes[0] if len(mistakes) == 1 else "\n  ".join(["not valid:", *mistakes])
+
+
 def print_json(document: Any) -> None:
     """Write one JSON document on standard output."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))

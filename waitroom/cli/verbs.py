@@ -15,10 +15,11 @@ from uuid import uuid4
 from .. import __version__
 from ..admin.places import BASE, PLACES, in_body, in_path
 from ..admin.report.lines import told
-from .outcome import CommandError, Exit
+from .outcome import CommandError, Exit, not_valid
 from .running import Running
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 ANSWER_LIMIT_BYTES = 67_108_864
@@ -141,8 +142,10 @@ class AdminAPI:
         try:
             problem = json.loads(error.read(ANSWER_LIMIT_BYTES))
             detail = str(problem.get("detail") or problem.get("title") or error.reason)
-            more = [_mistake_text(mistake) for mistake in problem.get("mistakes") or []]
-            more += [told(line) for line in problem.get("changes") or []]
+            mistakes = [_mistake_text(mistake) for mistake in problem.get("mistakes") or []]
+            if mistakes:  # the detail is all of them in one line
+                detail = not_valid(mistakes)
+            changes = [told(line) for line in problem.get("changes") or []]
         except (ValueError, LookupError, TypeError, AttributeError, OSError, http.client.HTTPException):
             return self._foreign()
         code, after = Exit.REFUSED, ""
@@ -150,19 +153,22 @@ class AdminAPI:
             detail += (
                 "\nGive the token with --token or WAITROOM_ADMIN__TOKEN; the data directory keeps it in admin-token."
             )
-        elif error.code == 404 and room:
-            detail = f"there is no room {room!r}. {self._known(room)}"
+        elif error.code == 404 and room and room not in (names := self._names()):
+            detail = self._unknown(room, names)
         elif error.code in {409, 412}:
             after = f"\n{LOOK_AGAIN}"
         elif error.code >= 500:
             code = Exit.FAILED
-        return CommandError("\n  ".join([detail, *more]) + after, code)
+        return CommandError("\n  ".join([detail, *changes]) + after, code)
 
-    def _known(self, room: str) -> str:
+    def _names(self) -> list[str]:
+        return [str(state.get("name")) for state in self.rooms()]
+
+    def _unknown(self, room: str, names: Sequence[str]) -> str:
         from ..mistakes import did_you_mean
 
-        names = [str(state.get("name")) for state in self.rooms()]
-        return did_you_mean(room, names).capitalize() or f"Known: {', '.join(names) or 'none'}."
+        meant = did_you_mean(room, names).capitalize() or f"Known: {', '.join(names) or 'none'}."
+        return f"there is no room {room!r}. {meant}"
 
 
 def _path(room: str) -> str:

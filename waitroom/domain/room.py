@@ -118,6 +118,17 @@ class Ramp(BaseModel):
         return self.start_rate + (rate - self.start_rate) * (now_ms - self.start_ms) // (self.end_ms - self.start_ms)
 
 
+def wrong_in(error: ValidationError) -> list[tuple[str, str]]:
+    """Return of each thing that pydantic found where it is ("" for the whole) and what, in the words of the house."""
+    return [
+        (
+            ".".join(map(str, one["loc"])),
+            one["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1),
+        )
+        for one in error.errors()
+    ]
+
+
 class Room(BaseModel):
     """A protected part of a site. Frozen; equal rooms are the same room."""
 
@@ -263,7 +274,7 @@ class Room(BaseModel):
             try:
                 self.changed({"presets": {}, **changes})
             except ValidationError as error:
-                told = "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors())
+                told = "; ".join(f"{where} {what}".strip() for where, what in wrong_in(error))
                 raise ValueError(f"preset {name!r}: {told}") from None
         return self
 

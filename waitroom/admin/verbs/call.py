@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from waitroom.domain.admission import limiting
+from waitroom.domain.room import wrong_in
 from waitroom.errors import Mistake, Refused, VersionConflict
 
 if TYPE_CHECKING:
@@ -89,7 +90,4 @@ class RoomState:
 
 def mistakes_of(error: ValidationError) -> list[Mistake]:
     """Return what pydantic found, in the words of the house."""
-    return [
-        Mistake(".".join(map(str, one["loc"])) or "room", one["msg"].removeprefix("Value error, "))
-        for one in error.errors()
-    ]
+    return [Mistake(where or "room", what) for where, what in wrong_in(error)]
