@@ -112,7 +112,7 @@
     reveal("waits", waits);
     put("waiting", say(view === "paused" ? "wait_before_pause" : "wait"));
     put("wait", waited(me.wait));
-    const rate = me.admitted_last_minute;
+    const rate = me.admitted_per_minute;
     reveal("rate", has("rate") && (rate || me.reason === "capacity"));
     put("rate", me.reason === "capacity" ? say("rate_full") : say("rate", {n: rough(rate)}));
     reveal("behind", has("behind") && me.behind > 0);
@@ -315,7 +315,7 @@
     if (me.score_us > room.made_ms * 1000) return jittered(rowOf(room.polls, me.position || Infinity)[1]);
     const position = positionOf(room.sketch, me.score_us), row = room.waits.find((row) => position <= row[0]);
     me = {...me, view: room.view, reason: room.reason, position, behind: room.waiting - position, opens_ms: room.opens_ms,
-      admitted_last_minute: room.admitted_last_minute,
+      admitted_per_minute: room.admitted_per_minute,
       wait: row ? {low_minutes: row[1], high_minutes: row[2]} : room.view === "paused" ? me.wait : null};
     if (position <= room.near) own = true;
     return jittered(rowOf(room.polls, position)[1]);

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.front import NOW_MS, census
-from waitroom.domain.estimate import UNKNOWN, estimate, wait_range
+from waitroom.domain.estimate import UNKNOWN, entering, estimate, wait_range
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.snapshot import Pulse, Snapshot
 
@@ -16,8 +16,8 @@ def snapshot(*pulses: Pulse, **counts: Any) -> Snapshot:
     return Snapshot(census(**counts), 0, (), pulses)
 
 
-def pulse(seconds_ago: float, *, called: int = 0, freed: int = 0) -> Pulse:
-    return Pulse(NOW_MS - round(seconds_ago * 1000), called, 0, 0, freed)
+def pulse(seconds_ago: float, *, called: int = 0, freed: int = 0, admitted: int = 0) -> Pulse:
+    return Pulse(NOW_MS - round(seconds_ago * 1000), called, 0, 0, freed, admitted)
 
 
 LONG_CALLING = pulse(200, called=60)
@@ -85,3 +85,29 @@ def test_where_the_capacity_limits_sessions_that_end_tell() -> None:
 
 def test_where_nothing_limits_everybody_enters_now() -> None:
     assert wait_range(500, estimate(Room(name="r"), snapshot(waiting=9)).waits) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("pulses", "admitted", "rate", "told"),
+    [
+        ([], 40, 60, None),
+        ([pulse(9)], 40, 60, None),
+        ([pulse(20)], 20, 60, 60),
+        ([pulse(20)], 60, 60, 60),
+        ([pulse(20)], 60, None, 180),
+        ([pulse(65, admitted=100), pulse(60, admitted=110), pulse(5)], 160, 600, 50),
+    ],
+    ids=[
+        "nothing measured",
+        "too short",
+        "of less than a minute",
+        "a burst does not go on",
+        "no rate",
+        "of one minute",
+    ],
+)
+def test_how_many_enter_a_minute_is_measured_whatever_began_to_count_anew(
+    pulses: list[Pulse], admitted: int, rate: int | None, told: int | None
+) -> None:
+    room = Room(name="r", rate=rate)
+    assert entering(room, snapshot(*pulses, waiting=9, entries=0, admitted_total=admitted)) == told

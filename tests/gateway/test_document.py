@@ -10,6 +10,7 @@ import pytest
 
 from tests.gateway.front import FETCH, NOW_MS, Front, census
 from waitroom.domain.room import Mode, Room
+from waitroom.domain.snapshot import Pulse
 from waitroom.gateway.document import accepts_gzip
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def counting(**changes: Any) -> Front:
     front = Front(Room(name="default", rate=600))
     front.store.points = tuple((NOW_MS * 1000 + 1_000 * at, at) for at in range(1, 41))
     front.store.frontier_us = NOW_MS * 1000
-    front.store.counted = census(**{"waiting": 40, "entries": 598} | changes)
+    front.store.counted = census(**{"waiting": 40, "admitted_total": 700} | changes)
+    front.store.pulses = (Pulse(NOW_MS - 60_000, called=0, left=0, returned=0, freed=0, admitted=102),)
     return front
 
 
@@ -53,7 +55,7 @@ async def test_it_holds_all_that_a_page_needs_to_show_and_to_decide() -> None:
         "waiting": 40,
         "called": 0,
         "active": 0,
-        "admitted_last_minute": 598,
+        "admitted_per_minute": 598,
         "speed_per_minute": 600.0,
         "frontier_us": NOW_MS * 1000,
         "waits": found["waits"],

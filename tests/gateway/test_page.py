@@ -44,7 +44,7 @@ FIRST_FLIGHT_BYTES = 14 * 1024
 def standing(**changes: object) -> Standing:
     known: dict[str, object] = {
         "room": "default", "state": "waiting", "view": "waiting", "mode": "on", "position": 12, "ahead": 11,
-        "wait": (2, 5), "admitted_last_minute": 60, "poll_after_seconds": 2,
+        "wait": (2, 5), "admitted_per_minute": 60, "poll_after_seconds": 2,
         "claim_seconds_left": 0, "recovering": False, "generation": "g1", "score_us": NOW_MS * 1000,
         "reason": "rate", "behind": 40, "called_ms": 0, "hold_seconds_left": 0, "opens_ms": None, "messages": (),
         "short_code": "7F3K-92QD", "now_ms": NOW_MS,
@@ -114,8 +114,8 @@ def test_a_waiting_visitor_is_told_place_range_speed_and_that_closing_is_safe() 
         ({"wait": (30, None)}, "more than 30 minutes", "hour"),
         ({"wait": (0, 5)}, "less than 5 minutes", "almost"),
         ({"wait": (0, 1)}, "It is almost your turn", "You are in the queue"),
-        ({"admitted_last_minute": 0}, "Your place", "each minute"),
-        ({"admitted_last_minute": 1}, "About one person", "people enter"),
+        ({"admitted_per_minute": 0}, "Your place", "each minute"),
+        ({"admitted_per_minute": 1}, "About one person", "people enter"),
         ({"reason": "capacity"}, "people enter as others leave", "each minute"),
         ({"behind": 0}, "Your place", "after you"),
         ({"behind": None}, "Your place", "after you"),

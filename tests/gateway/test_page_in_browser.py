@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.gateway.front import Front, census
 from waitroom.domain.room import Mode, Room
+from waitroom.domain.snapshot import Pulse
 from waitroom.domain.visit import Answer
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Shop:
         store = self.front.store
         store.position, store.clock_ms = position, store.clock_ms + 1_000
         store.points = ((store.score_us - position, 1), (store.score_us, position), (store.score_us + 9, 2_000))
-        known = {"now_ms": store.clock_ms, "waiting": 2_000, "entries": 58}
+        known = {"now_ms": store.clock_ms, "waiting": 2_000, "admitted_total": 58}
+        store.pulses = (Pulse(store.clock_ms - 60_000, called=0, left=0, returned=0, freed=0, admitted=0),)
         self.count(census(**(known | changes)))
 
     def count(self, counted: Census | None) -> None:
@@ -150,7 +152,7 @@ def test_the_place_falls_never_rises_and_the_turn_opens_the_page_first_asked_for
     watched.reads("#position", "90")
     assert watched.page.title() == "(90) In the queue"
     watched.later(30)
-    shop.queue(120, entries=1)
+    shop.queue(120, admitted_total=1)
     watched.later(3)
     watched.reads("#rate", "About one person enters each minute.")
     watched.reads("#position", "90")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.gateway.front import FETCH, NOW_MS, VISITOR, Front, census
 from waitroom.domain.room import Mode, Room
+from waitroom.domain.snapshot import Pulse
 from waitroom.domain.visit import Answer
 from waitroom.settings import GatewaySettings
 from waitroom.store.base import Purpose
@@ -18,7 +19,8 @@ QUEUE, PASS = "waitroom-queue-default", "waitroom-pass-default"
 async def test_me_tells_where_one_stands_and_uses_up_no_turn() -> None:
     front = Front(Room(name="default", rate=60))
     front.store.position = 90
-    front.store.counted = census(entries=58)
+    front.store.counted = census(admitted_total=29)
+    front.store.pulses = (Pulse(NOW_MS - 30_000, called=0, left=0, returned=0, freed=0, admitted=0),)
     reply = await front.ask(ME, FETCH, cookie=f"{QUEUE}={front.place()}")
     assert (reply.status, reply.one("cache-control"), reply.all("set-cookie")) == (200, "no-store", [])
     assert reply.json == {
@@ -29,7 +31,7 @@ async def test_me_tells_where_one_stands_and_uses_up_no_turn() -> None:
         "position": 90,
         "ahead": 89,
         "wait": {"low_minutes": 0, "high_minutes": 2},
-        "admitted_last_minute": 58,
+        "admitted_per_minute": 58,
         "poll_after_seconds": 2,
         "claim_seconds_left": 0,
         "recovering": False,

@@ -771,6 +771,20 @@ async def test_the_pulse_tells_five_minutes_in_one_mode_and_capacity(bench: Benc
     assert len((await snapshot_after(1)).pulses) == 1
 
 
+async def test_a_new_rate_counts_anew_what_it_limits_and_the_pulse_goes_on_telling_who_entered(bench: Bench) -> None:
+    store = bench.gateway(rate=60)
+    await store.snapshot("sale")
+    bench.pass_seconds(1)
+    for number in range(5):
+        await arrive(store, str(number))
+    before = await store.snapshot("sale")
+    bench.pass_seconds(6)
+    await store.configure("sale", {"rate": 90}, expected_version=None, author=by("1"))
+    found = await store.snapshot("sale")
+    assert (before.census.entries, found.census.entries) == (5, 0)
+    assert (found.pulses[0].admitted, found.now.admitted, found.entered_last_minute) == (0, 5, 5)
+
+
 async def test_an_empty_store_is_asked_for_a_snapshot_and_begins_a_memory(bench: Bench) -> None:
     store = bench.gateway(rate=60)
     assert (await store.snapshot("sale")).census.waiting == 0

@@ -86,6 +86,19 @@ def estimate(room: Room, snapshot: Snapshot) -> Estimate:
     return Estimate(None if not speed else round(speed, 1), tuple(_rows(fast, slow)))
 
 
+def entering(room: Room, snapshot: Snapshot) -> int | None:
+    """Return how many visitors enter a minute, as it was in the last one or what there is of it in this mode.
+
+    None until that is long enough to tell. Never more than the rate: what a burst brought in at once does not go on.
+    """
+    then = _since(snapshot, HORIZONS_SECONDS[0])
+    if then is None:
+        return None
+    measured = round((snapshot.now.admitted - then.admitted) * 60_000 / (snapshot.census.now_ms - then.at_ms))
+    rate = room.rate_at(snapshot.census.now_ms)
+    return measured if rate is None else min(measured, rate)
+
+
 def wait_range(position: int, waits: Sequence[Row]) -> tuple[int, int | None] | None:
     """Return the range of minutes in which the turn of `position` comes, or None when it is not known."""
     if position <= 0:

@@ -20,6 +20,7 @@ class Pulse:
     returned: int
     freed: int
     """Sessions that ended, of themselves or by the site."""
+    admitted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,17 @@ class Snapshot:
     """Of the last five minutes, oldest first, in the mode and under the capacity that hold now."""
 
     @property
+    def entered_last_minute(self) -> int:
+        """How many were admitted in the last minute, also when a new rate has begun to count anew meanwhile."""
+        since_ms = self.census.now_ms - 60_000
+        told = next((pulse.admitted for pulse in self.pulses if pulse.at_ms >= since_ms), self.census.admitted_total)
+        return max(self.census.entries, self.census.admitted_total - told)
+
+    @property
     def now(self) -> Pulse:
         """The totals at the moment of the snapshot."""
         census = self.census
         freed = census.released_total + census.ended_total
-        return Pulse(census.now_ms, census.called_total, census.left_total, census.returned_total, freed)
+        return Pulse(
+            census.now_ms, census.called_total, census.left_total, census.returned_total, freed, census.admitted_total
+        )

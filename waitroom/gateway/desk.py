@@ -411,6 +411,7 @@ class Desk:
             cookies_off=proofs is not None and proofs.by_address,
             position=position,
             wait=None if outlook is None else wait_range(position, outlook.waits),
+            admitted_per_minute=0 if outlook is None else outlook.admitted_per_minute,
             poll_after_seconds=_poll_after_seconds(state, position, outlook, 0 if visit is None else visit.left_ms),
         )
 

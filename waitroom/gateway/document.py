@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.admission import limiting
-from waitroom.domain.estimate import estimate
+from waitroom.domain.estimate import entering, estimate
 from waitroom.domain.polling import SPREAD_SECONDS, near, polls
 from waitroom.domain.sketch import sketch
 from waitroom.domain.view import opens_ms_of, room_view
@@ -42,6 +42,8 @@ class Outlook:
     """What of the document tells one visitor's wait: the tables that the page reads too."""
 
     speed_per_minute: float | None
+    admitted_per_minute: int
+    """0 also while that cannot be told."""
     waits: Sequence[estimates.Row]
     polls: Sequence[polling.Row]
     near: int
@@ -54,6 +56,7 @@ def outlook_of(room: Room, snapshot: Snapshot) -> Outlook:
     found = estimate(room, snapshot)
     return Outlook(
         found.speed_per_minute,
+        entering(room, snapshot) or 0,
         found.waits,
         polls(census.waiting, census.called, found.speed_per_minute, room.poll_budget),
         near(found.speed_per_minute, room.poll_budget),
@@ -83,7 +86,7 @@ def document_of(
         "waiting": census.waiting,
         "called": census.called,
         "active": census.active,
-        "admitted_last_minute": census.entries,
+        "admitted_per_minute": outlook.admitted_per_minute,
         "speed_per_minute": None if away else outlook.speed_per_minute,
         "frontier_us": snapshot.frontier_us,
         "sketch": sketch(snapshot.points),

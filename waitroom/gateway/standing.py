@@ -21,7 +21,7 @@ BLANK: Final[dict[str, Any]] = {
     "position": 0,
     "ahead": 0,
     "behind": None,
-    "admitted_last_minute": 0,
+    "admitted_per_minute": 0,
     "called_ms": 0,
     "hold_seconds_left": 0,
     "score_us": 0,
@@ -52,7 +52,8 @@ class Standing(NamedTuple):
     """How many came later and wait; None when that is not known."""
     wait: tuple[int, int | None] | None
     """Minutes from and to (None: open), or None when nobody can say."""
-    admitted_last_minute: int
+    admitted_per_minute: int
+    """As measured; 0 also while that cannot be told."""
     poll_after_seconds: int
     claim_seconds_left: int
     """For called: how long the turn is kept."""
@@ -97,6 +98,7 @@ def standing_of(
     cookies_off: bool,
     position: int,
     wait: tuple[int, int | None] | None,
+    admitted_per_minute: int,
     poll_after_seconds: int,
 ) -> Standing:
     """Return the standing of `visitor` (empty: of nobody known); `visit` is the store's answer about them, if any.
@@ -118,7 +120,7 @@ def standing_of(
         ahead=max(0, position - 1),
         behind=max(0, census.waiting - position) if position and census is not None else None,
         wait=wait,
-        admitted_last_minute=0 if census is None else census.entries,
+        admitted_per_minute=admitted_per_minute,
         poll_after_seconds=poll_after_seconds,
         claim_seconds_left=left_ms // 1000 if state == "called" else 0,
         called_ms=0 if visit is None else called_ms(room, visit),

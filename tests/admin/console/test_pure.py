@@ -87,10 +87,10 @@ def test_forms_are_read_as_people_write() -> None:
 
 
 def test_figures_are_there_without_a_store() -> None:
-    shown = figures(state(), None, None, now_ms=0)
+    shown = figures(state(), None, None, None, now_ms=0)
     assert (shown["waiting"], shown["wait"], shown["queueing"]) == (None, "not known", "Nothing is known yet")
-    assert [wait_words((0, 1)), wait_words((5, 10)), wait_words((60, None))] == [
-        "less than a minute", "5 to 10 min", "more than 60 min",
+    assert [wait_words((0, 1)), wait_words((0, 2)), wait_words((5, 10)), wait_words((60, None))] == [
+        "under 1 min", "under 2 min", "5 to 10 min", "over 60 min",
     ]  # fmt: skip
 
 

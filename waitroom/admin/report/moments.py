@@ -33,5 +33,5 @@ def wait_words(wait: Sequence[int | None] | None) -> str:
         return "not known"
     low, high = wait
     if high is None:
-        return f"more than {low} min"
-    return "less than a minute" if high <= 1 else f"{low} to {high} min"
+        return f"over {low} min"
+    return f"{low} to {high} min" if low else f"under {high} min"

@@ -25,11 +25,17 @@ _LIMITS: Final = {
 
 
 def figures(
-    state: RoomState, wait: tuple[int, int | None] | None, point: Mapping[str, Any] | None, *, now_ms: int
+    state: RoomState,
+    wait: tuple[int, int | None] | None,
+    entered: int | None,
+    point: Mapping[str, Any] | None,
+    *,
+    now_ms: int,
 ) -> dict[str, Any]:
     """Return what is shown, in words and numbers that JSON can hold.
 
-    `wait` is the range in minutes of who comes now, `point` the newest of the room's history.
+    `wait` is the range in minutes of who comes now, `entered` how many entered in the last minute, `point` the newest
+    of the room's history.
     """
     census, room = state.census, state.room
     facts: dict[str, Any] = {
@@ -53,12 +59,18 @@ def figures(
             "waiting": census.waiting,
             "called": census.called,
             "active": census.active,
-            "entries": census.entries,
+            "entries": entered,
             "missed_share": round(census.missed_share, 3),
             "recovering": census.recovering_ms > 0,
             "limiting": _LIMITS[limiting(room, census)],
             "queueing": "Queueing" if census.waiting and room.mode.value == "on" else _NOT_QUEUEING[room.mode.value],
         }
     if point is not None:
-        facts |= {name: point[name] for name in ("shop_p50_ms", "shop_p95_ms", "shop_error_share")}
+        facts |= {name: _whole(point[name]) for name in ("shop_p50_ms", "shop_p95_ms")}
+        facts["shop_error_share"] = point["shop_error_share"]
     return facts
+
+
+def _whole(milliseconds: float | None) -> float | None:
+    """Return what is read at a glance: no decimals from 10 ms on."""
+    return milliseconds if milliseconds is None or milliseconds < 10 else round(milliseconds)

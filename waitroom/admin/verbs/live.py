@@ -28,10 +28,11 @@ async def live(desk: Verbs, call: Call[Nothing]) -> dict[str, Any]:
 async def room_live(desk: Verbs, state: RoomState) -> dict[str, Any]:
     """Return the figures of a room (module `figures`), and the newest `point` of its history."""
     now_ms = desk.store.now_ms()
-    wait, point = None, None
+    wait, entered, point = None, None, None
     with suppress(WaitroomError):
         snapshot = await desk.store.snapshot(state.name)
         wait = wait_range(snapshot.census.waiting + 1, estimate(state.room, snapshot).waits)
+        entered = snapshot.entered_last_minute
         _, samples = await desk.store.history(state.name, since_ms=now_ms - _RECENT_MS, until_ms=now_ms)
         point = next(iter(reversed(chart(samples))), None)
-    return figures(state, wait, point, now_ms=now_ms) | {"point": point}
+    return figures(state, wait, entered, point, now_ms=now_ms) | {"point": point}

@@ -42,7 +42,7 @@ def example(view: str, room: Room, now_ms: int) -> Standing:
         "ahead": max(0, position - 1),
         "behind": 5_678 if placed else None,
         "wait": _wait(view),
-        "admitted_last_minute": 60,
+        "admitted_per_minute": 60,
         "poll_after_seconds": 5,
         "claim_seconds_left": 105 if view == "called" else 0,
         "called_ms": now_ms - 6 * _MINUTES_MS if view == "missed" else 0,

@@ -118,7 +118,7 @@ def shown(
         ),
         placed=position > 0,
         large=position == 1 or position >= _EXACT_BELOW,
-        rate=rough(standing.admitted_last_minute),
+        rate=rough(standing.admitted_per_minute),
         behind=rough(standing.behind or 0),
         called_minute=standing.called_ms // 60_000 if missed else 0,
         kept_until_minute=(standing.now_ms + kept_ms) // 60_000 if missed and kept_ms else 0,

@@ -214,7 +214,7 @@ def _own_data(now: Standing, addresses: Addresses, puzzle: dict[str, Any] | None
     behind = "null" if now.behind is None else now.behind
     text = (
         f'"position":{now.position},"ahead":{now.ahead},"behind":{behind},'
-        f'"admitted_last_minute":{now.admitted_last_minute},"called_ms":{now.called_ms},'
+        f'"admitted_per_minute":{now.admitted_per_minute},"called_ms":{now.called_ms},'
         f'"hold_seconds_left":{now.hold_seconds_left},"score_us":{now.score_us},'
         f'"short_code":"{now.short_code}","now_ms":{now.now_ms}}}'
     )

@@ -8,7 +8,8 @@
 -- ARGV    1 now_us or ''   2 how many at the front to take each   3 … ranks beyond them, rising, from 0; those beyond the
 --         queue are passed by, its end is added
 -- Returns the snapshot: JSON with `census` (in the order of lib/census.lua), `frontier_us`, `points` ([score, position],
---         rising) and `pulses` ([ms, called, left, returned, freed], oldest first);  or 'unconfigured'
+--         rising) and `pulses` ([ms, called, left, returned, freed, admitted], oldest
+--         first);  or 'unconfigured'
 -- include now
 -- include load
 -- include census
@@ -40,7 +41,8 @@ local waiting = counts[6]
 
 -- Totals in another mode or under another capacity say nothing of how fast slots become free under these.
 local pulse_ms, pulse_of = tonumber(made[3] or '0'), room.mode .. ' ' .. (room.capacity or '')
-local pulse = string.format('[%s,%d,%d,%d,%d]', whole(now_ms), counts[15], counts[19], counts[18], counts[20] + counts[21])
+local pulse = string.format('[%s,%d,%d,%d,%d,%d]', whole(now_ms), counts[15], counts[19], counts[18], counts[20] + counts[21],
+  counts[16])
 if made[4] ~= pulse_of or now_ms < pulse_ms then
   redis.call('DEL', keys.pulse)
   pulse_ms = 0
