@@ -125,7 +125,7 @@ const draw = () => {
       width: box.clientWidth, height: HEIGHT, cursor: {sync: {key: "room"}}, legend: {live: true},
       scales: {y: {range: (_, low, high) => [0, Math.max(1, high * 1.05)]}},
       axes: [{...axis, space: 75 * scale, size: 40 * scale, values: (_, at) => at.map((one) => hours.format(one * 1000))}, {...axis, size: 60 * scale}],
-      series: [{value: (_, at) => at === null ? "\u2014" : hours.format(at * 1000)}, ...lines.map((line) => ({label: line.label, stroke: colour(line.kind), width: 2, points: {show: false},
+      series: [{value: (_, at) => at === null ? "\u2014" : hours.format(at * 1000)}, ...lines.map((line) => ({label: line.label, stroke: colour(line.kind), width: 2, points: {show: false}, spanGaps: "bridged" in figure.dataset,
         dash: line.kind === "limit" ? [6, 4] : undefined, value: (_, v) => v === null ? "\u2014" : number.format(Math.round(v * 10) / 10)}))],
       hooks: {draw: [drawMarks]},
     }, rows(lines, past.points), box);
@@ -179,7 +179,7 @@ if (past && window.uPlot) {
 }
 
 // Before a limit is applied: what it does to the wait of those who wait.
-const minutes = (range) => !range ? "an unknown time" : range[1] === null ? `more than ${range[0]} min` : `${range[0]}\u2013${range[1]} min`;
+const minutes = ([low, high]) => high === null ? `over ${low} min` : low ? `${low} to ${high} min` : `under ${high} min`;
 for (const form of $$("form[data-forecast]")) {
   const name = form.dataset.forecast, input = form.elements[name], words = $(".forecast", form);
   let timer = 0;
@@ -192,7 +192,10 @@ for (const form of $$("form[data-forecast]")) {
     });
     if (!answer.ok) { words.textContent = ""; return; }
     const said = await answer.json();
-    words.textContent = `At ${text}, who is last of ${number.format(said.people)} waits ${minutes(said.wait_then)} (now ${minutes(said.wait_now)}).`;
+    const at = value === null ? "Without a limit" : `At ${number.format(value)}`;
+    const last = `the last of ${number.format(said.people)}`, now = said.wait_now ? ` (now ${minutes(said.wait_now)})` : "";
+    words.textContent = !said.people ? `${at}; nobody waits.`
+      : said.wait_then ? `${at}, ${last} waits ${minutes(said.wait_then)}${now}.` : `${at}, how long ${last} waits is not known yet${now}.`;
   };
   input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(forecast, 250); });
   const steps = $(".steps", form);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -165,6 +166,14 @@ async def test_a_message_is_said_and_taken_back(listener: Listener) -> None:
     quiet = await post(listener, f"{ROOM}/message", message="")
     assert quiet.json()["room"]["message"] == {}
     assert (await post(listener, f"{ROOM}/message", message="x", until="tomorrow")).status_code == 422
+
+
+async def test_a_message_may_be_shown_for_some_minutes(listener: Listener) -> None:
+    said = await post(listener, f"{ROOM}/message", message="Back soon", minutes=15)
+    until = datetime.fromisoformat(said.json()["room"]["message_until"])
+    assert 14.9 * 60_000 < until.timestamp() * 1000 - listener.store.now_ms() <= 15 * 60_000
+    for wrong in ({"minutes": 0}, {"minutes": 15, "until": "2030-01-01T00:00:00Z"}):
+        assert (await post(listener, f"{ROOM}/message", message="x", **wrong)).status_code == 422
 
 
 async def test_the_history_is_read_as_points_of_a_chart(listener: Listener) -> None:

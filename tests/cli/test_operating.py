@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,6 +219,10 @@ def test_a_translation_is_added_to_the_message_and_ends_with_it(ask: Run, listen
 def test_a_message_may_end_by_itself_and_be_taken_away(ask: Run, listener: Any) -> None:
     ended = ask("message", "shop", "Back soon", "--until", "2026-11-27T12:00Z")
     assert ended.out.splitlines()[-1] == "shop: until 2026-11-27T12:00:00Z"
+    before = datetime.now(UTC)
+    ask("message", "shop", "Back soon", "--minutes", "15")
+    until = datetime.fromisoformat(listener.seen[-1][3]["changes"]["message_until"])
+    assert before + timedelta(minutes=14.9) < until <= datetime.now(UTC) + timedelta(minutes=15)
     assert ask("message", "shop", "--clear").out == "shop: no message\n"
     assert listener.seen[-1][3]["changes"] == {"message": {}}
 
@@ -229,6 +234,8 @@ def test_a_message_may_end_by_itself_and_be_taken_away(ask: Run, listener: Any) 
         (["Hello", "--clear"], "say the text, or --clear"),
         (["--clear", "--language", "he"], "leave out --language"),
         (["Hello", "--until", "noon"], "is no date and time"),
+        (["Hello", "--until", "2026-11-27T12:00Z", "--minutes", "5"], "--until or --minutes"),
+        (["Hello", "--minutes", "0"], "--minutes"),
         (["Hello", "--until", "2026-11-27T12:00"], "distance to UTC"),
         (["Hello", "--until", "none"], "leave it out"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from .outcome import CommandError, Exit, print_json
 @click.argument("text", required=False)
 @click.option("--language", metavar="TAG", help="Add the text for readers of this language, such as he or pt-BR.")
 @click.option("--until", metavar="MOMENT", help="Take it away by itself, such as at 2026-11-27T12:00:00+01:00.")
+@click.option("--minutes", type=click.FloatRange(0, 10_080, min_open=True), help="Take it away after so many.")
 @click.option("--clear", is_flag=True, help="Take the message away, and those before it.")
 @reason_option
 @admin_options
@@ -24,6 +26,7 @@ def message_command(
     text: str | None,
     language: str | None,
     until: str | None,
+    minutes: float | None,
     reason: str | None,
     connect: Connect,
     *,
@@ -38,6 +41,7 @@ def message_command(
     \b
     waitroom message shop "Sizes 38 and 40 are sold out."
     waitroom message shop "Die Größen 38 und 40 sind ausverkauft." --language de
+    waitroom message shop "Back in a moment." --minutes 15
     waitroom message shop --clear
     --json: {"name", "version", "message": {language: text}, "message_until"}
     """  # noqa: D301  # click reads \b as: keep these lines
@@ -46,8 +50,10 @@ def message_command(
 
     if clear == bool(text):
         raise click.UsageError("say the text, or --clear")
-    if clear and (language or until):
-        raise click.UsageError("--clear takes all of the message away: leave out --language and --until")
+    if clear and (language or until or minutes):
+        raise click.UsageError("--clear takes all of the message away: leave out --language, --until and --minutes")
+    if until and minutes:
+        raise click.UsageError("say --until or --minutes")
     api = connect()
     before = api.room(room)
     settings: dict[str, Any] = before.get("room") or {}
@@ -57,6 +63,9 @@ def message_command(
         changes["message_until"] = settings.get("message_until")
     if until:
         changes["message_until"] = _moment(until)
+    if minutes:
+        end = datetime.now(UTC) + timedelta(minutes=minutes)
+        changes["message_until"] = end.isoformat(timespec="seconds")
     after = api.change(room, changes, version=before.get("version") or 0, reason=reason)
     now: dict[str, Any] = after.get("room") or {}
     if as_json:

@@ -69,6 +69,7 @@ async def test_pausing_and_lowering_are_one_click_and_stand_in_the_log(house: Ho
     assert (await do(browser, "rate", rate="300", reason="slow shop")).status_code == 303
     log = (await browser.get("/audit?room=drop")).text
     assert "dana: change: rate 600 → 300 — slow shop" in log
+    assert "Done: change: rate 600 → 300." in (await browser.get("/rooms/drop?done=rate")).text
     assert (await do(browser, "undo")).status_code == 303
     assert house.store.record("drop").room.rate == 600
 
@@ -119,7 +120,13 @@ async def test_a_message_is_said_in_two_languages_presets_kept_and_ramps_begun(h
     said = {"text.*": "Back at ten", "language": "he", "in_language": "חוזרים בעשר"}
     assert (await do(browser, "message", **said)).status_code == 303
     assert house.store.record("drop").room.message == {"*": "Back at ten", "he": "חוזרים בעשר"}
-    assert "חוזרים בעשר" in (await browser.get("/rooms/drop")).text
+    page = (await browser.get("/rooms/drop")).text
+    assert "חוזרים בעשר" in page
+    assert '<option value="de" lang="de">Deutsch</option>' in page
+    assert '<option value="he"' not in page  # it has a field of its own
+    assert (await do(browser, "message", **{"text.*": "Back at ten", "until": "30 min"})).status_code == 303
+    assert house.store.record("drop").room.message_until is not None
+    assert "Done: message" in (await browser.get("/rooms/drop?done=message")).text
     assert (await do(browser, "save-preset", preset="calm", rate="60", capacity="")).status_code == 303
     assert "Use calm" in (await browser.get("/rooms/drop")).text
     assert (await do(browser, "use-preset", preset="calm")).status_code == 303

@@ -82,8 +82,14 @@ def test_forms_are_read_as_people_write() -> None:
     said = {"text.*": "Back soon", "language": "he", "in_language": "מיד", "until": ""}
     assert deed("message", said) == ("message", {"message": {"*": "Back soon", "he": "מיד"}, "until": None})
     assert deed("message", {"text.*": " "}) == ("message", {"message": "", "until": None})
+    assert deed("message", {"text.*": "hi", "until": "30 min"}) == ("message", {"message": {"*": "hi"}, "minutes": 30})
     with pytest.raises(Mistaken, match="'many' is no number"):
         deed("rate", {"rate": "many"})
+
+
+def test_latencies_are_read_at_a_glance() -> None:
+    shown = figures(state(), None, None, point(1, shop_p50_ms=4.6, shop_p95_ms=1_234.5), now_ms=0)
+    assert (shown["shop_p50_ms"], shown["shop_p95_ms"]) == (4.6, 1_234)
 
 
 def test_figures_are_there_without_a_store() -> None:
@@ -103,6 +109,17 @@ def test_charts_are_drawn_with_gaps_where_nothing_is_known_and_marks_where_somet
     assert titles == ['Dana <b> "60" → 90']
     assert len(svg) < 60_000
     assert "nothing to draw" in draw(chart, points[:1])
+
+
+@pytest.mark.parametrize(("name", "figure", "joined"), [("waits", "waited_seconds", 4), ("latency", "shop_p95_ms", 0)])
+def test_what_is_told_now_and_then_is_a_line_and_a_shop_that_nobody_asks_leaves_a_gap(
+    name: str, figure: str, joined: int
+) -> None:
+    known = {"shop_p50_ms": None, "shop_p95_ms": None}
+    points = [point(at, **(known | {figure: 60.0 if at % 5 == 0 else None})) for at in range(1, 26)]
+    chart = next(chart for chart in CHARTS if chart.id == name)
+    lines = [path for path in draw(chart, points).split("<path") if 'class="line' in path]
+    assert sum(path.count("L") for path in lines) == joined
 
 
 def test_the_report_needs_nothing_but_itself_and_tells_sums_incidents_and_deeds() -> None:

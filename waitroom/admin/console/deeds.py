@@ -29,7 +29,7 @@ def deed(form: str, fields: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
         case "admit":
             return "admit", {"count": _number("count", fields)}
         case "message":
-            return "message", {"message": _texts(fields), "until": fields.get("until", "").strip() or None}
+            return "message", {"message": _texts(fields)} | _end(fields.get("until", "").strip())
         case "save-preset":
             kept = {name: _limit(name, fields[name]) for name in ("rate", "capacity") if fields.get(name, "").strip()}
             return "save-preset", {"preset": fields.get("preset", "").strip(), "changes": kept}
@@ -52,6 +52,13 @@ def _texts(fields: Mapping[str, str]) -> str | dict[str, str]:
     if language and text:
         said[language] = text
     return said or ""
+
+
+def _end(until: str) -> dict[str, Any]:
+    """Return when a message ends: `30 min` from now, at a moment, or (empty) when it is taken away."""
+    if until.endswith(" min"):
+        return {"minutes": _number("minutes", {"minutes": until.removesuffix(" min")})}
+    return {"until": until or None}
 
 
 def _limit(name: str, text: str) -> int | None:

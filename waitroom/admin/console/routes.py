@@ -13,13 +13,14 @@ from starlette.routing import Route
 from waitroom.admin.access import must
 from waitroom.admin.pages.forms import form
 from waitroom.admin.places import BASE
-from waitroom.admin.report.lines import told
-from waitroom.admin.report.moments import ago, clock, moment
+from waitroom.admin.report.lines import told, what
+from waitroom.admin.report.moments import ago, clock, moment, wait_words
 from waitroom.admin.report.svg import CHARTS, draw
 from waitroom.admin.verbs import VERBS, Mistaken, Stale, room_live
 from waitroom.domain.access import Role
 from waitroom.domain.audit import Author, Source
 from waitroom.errors import Refused, VersionConflict, WaitroomError
+from waitroom.words.languages import LANGUAGES
 
 from .deeds import FORMS, deed
 from .friction import question
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _CHART_MS: Final = {"15m": 900_000, "1h": 3_600_000, "4h": 14_400_000, "48h": 172_800_000}
 _RECENT_LINES: Final = 12
 _LOG_LINES: Final = 100
+_LANGUAGES: Final = {tag: row.name for tag, row in LANGUAGES.items()}
 
 
 class Console:
@@ -92,9 +94,12 @@ class Console:
         span = span if span in _CHART_MS else "15m"
         now_ms = self._verbs.store.now_ms()
         points, marks, lines = await self._past(state.name, now_ms - _CHART_MS[span], now_ms)
+        done = request.query_params.get("done", "")
+        if done not in {"", "message"} and lines and lines[0]["who"] == caller.who:
+            done = what(lines[0])
         charts = [
             {"id": chart.id, "title": chart.title, "unit": chart.unit, "svg": draw(chart, points, marks),
-             "lines": [asdict(line) for line in chart.lines]}
+             "bridged": chart.bridged, "lines": [asdict(line) for line in chart.lines]}
             for chart in CHARTS
         ]  # fmt: skip
         return self._pages.show(
@@ -102,7 +107,7 @@ class Console:
             now=await room_live(self._verbs, state),
             charts=charts, points=points, rows=rows(points), marks=marks, lines=lines[:_RECENT_LINES],
             span=span, spans=list(_CHART_MS),
-            now_ms=now_ms, ago=ago, clock=clock, told=told, done=request.query_params.get("done", ""),
+            now_ms=now_ms, ago=ago, clock=clock, moment=moment, told=told, languages=_LANGUAGES, done=done,
             may_operate=caller.may(Role.OPERATOR), may_admin=caller.may(Role.ADMIN),
             **({"error": "", "typed": {}} | said),
         )  # fmt: skip
@@ -160,7 +165,7 @@ class Console:
                 wrong = "confirmed" in fields
                 return self._pages.show(
                     "confirm.html", caller=caller, state=state, form=name, question=asked, fields=fields, wrong=wrong,
-                    wait=await self._wait(state.name, verb, given),
+                    wait=await self._forecast(state.name, verb, given), wait_words=wait_words,
                 )  # fmt: skip
             version = fields.get("version", "")
             await self._verbs.perform(
@@ -169,7 +174,7 @@ class Console:
             )  # fmt: skip
         except Stale as stale:
             since = [
-                told(line) + f" {ago(self._verbs.store.now_ms() - line['at_ms'])}" for line in map(asdict, stale.since)
+                told(line) + f", {ago(self._verbs.store.now_ms() - line['at_ms'])}" for line in map(asdict, stale.since)
             ]
             return self._pages.show(
                 "stale.html", caller=caller, status=412, state=await self._state(request), form=name, fields=fields,
@@ -185,9 +190,6 @@ class Console:
 
     async def _people(self, room: str, verb: str, given: dict[str, Any]) -> int:
         return int((await self._forecast(room, verb, given)).get("people", 0))
-
-    async def _wait(self, room: str, verb: str, given: dict[str, Any]) -> dict[str, Any]:
-        return await self._forecast(room, verb, given)
 
     async def _forecast(self, room: str, verb: str, given: dict[str, Any]) -> dict[str, Any]:
         try:

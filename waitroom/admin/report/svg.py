@@ -33,6 +33,8 @@ class Chart:
     title: str
     unit: str
     lines: tuple[Line, ...]
+    bridged: bool = False
+    """Told only now and then: points are joined across the moments that tell nothing."""
 
 
 CHARTS: Final = (
@@ -47,7 +49,7 @@ CHARTS: Final = (
     Chart("waits", "Wait that came true, and the range shown", "minutes", (
         Line("waited_seconds", "came true", "a", 1 / 60), Line("shown_low_seconds", "shown, from", "b", 1 / 60),
         Line("shown_high_seconds", "shown, to", "limit", 1 / 60),
-    )),
+    ), bridged=True),
     Chart("latency", "The shop's latency", "ms", (Line("shop_p50_ms", "p50", "b"), Line("shop_p95_ms", "p95", "a"))),
     Chart("errors", "The shop's errors, and turns missed", "% and a minute", (
         Line("shop_error_share", "errors, %", "bad", 100), Line("missed_per_minute", "missed a minute", "b"),
@@ -83,8 +85,9 @@ def draw(chart: Chart, points: Sequence[Mapping[str, Any]], marks: Iterable[tupl
                 f'<path class="mark" d="M{x(at_ms)} {_TOP}V{HEIGHT - _BOTTOM}"><title>{escape(words)}</title></path>'
             )
     drawn += [
-        f'<path class="line {line.kind}" d="{_path([(x(p["at_ms"]), _value(p, line)) for p in shown], y)}"/>'
+        f'<path class="line {line.kind}" d="{_path(places, y, bridged=chart.bridged)}"/>'
         for line in chart.lines
+        for places in ([(x(point["at_ms"]), _value(point, line)) for point in shown],)
     ]
     keys = "".join(
         f'<tspan class="key {line.kind}" dx="{0 if number == 0 else 14}">■</tspan><tspan> {escape(line.label)}</tspan>'
@@ -102,11 +105,11 @@ def _value(point: Mapping[str, Any], line: Line) -> float | None:
     return None if value is None else value * line.scale
 
 
-def _path(places: list[tuple[float, float | None]], y: Any) -> str:
+def _path(places: list[tuple[float, float | None]], y: Any, *, bridged: bool) -> str:
     steps, pen_down = [], False
     for across, value in places:
         if value is None:
-            pen_down = False
+            pen_down = pen_down and bridged
             continue
         steps.append(f"{'L' if pen_down else 'M'}{across} {y(value)}")
         pen_down = True

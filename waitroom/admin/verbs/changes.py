@@ -59,6 +59,9 @@ class Saying(Arguments):
         description='A text for all, or language → text with `"*"` for all others; empty for nothing.'
     )
     until: str | None = Field(default=None, description="Until when it is shown: date and time with distance to UTC.")
+    minutes: float | None = Field(
+        default=None, gt=0, le=10_080, description="For how many minutes it is shown, in place of `until`."
+    )
 
 
 class Undoing(Arguments):
@@ -107,7 +110,14 @@ async def ramp(desk: Verbs, call: Call[Ramping]) -> RoomState:
 
 async def message(desk: Verbs, call: Call[Saying]) -> RoomState:
     """Say something to those who wait, or nothing any more."""
-    changes = {"message": call.arguments.message, "message_until": call.arguments.until}
+    asked = call.arguments
+    if asked.until is not None and asked.minutes is not None:
+        raise Mistaken([Mistake("minutes", "is given beside until", "one of them")])
+    until = asked.until
+    if asked.minutes is not None:
+        end_ms = desk.store.now_ms() + asked.minutes * 60_000
+        until = datetime.fromtimestamp(end_ms // 1_000, UTC).isoformat()
+    changes = {"message": asked.message, "message_until": until}
     return await desk.apply(call, "message", lambda record: checked(record, changes))
 
 

@@ -35,7 +35,7 @@ def figures(
     """Return what is shown, in words and numbers that JSON can hold.
 
     `wait` is the range in minutes of who comes now, `entered` how many entered in the last minute, `point` the newest
-    of the room's history.
+    of the room's history in which the shop was asked for anything.
     """
     census, room = state.census, state.room
     facts: dict[str, Any] = {

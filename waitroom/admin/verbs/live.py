@@ -28,11 +28,13 @@ async def live(desk: Verbs, call: Call[Nothing]) -> dict[str, Any]:
 async def room_live(desk: Verbs, state: RoomState) -> dict[str, Any]:
     """Return the figures of a room (module `figures`), and the newest `point` of its history."""
     now_ms = desk.store.now_ms()
-    wait, entered, point = None, None, None
+    wait, entered, points = None, None, []
     with suppress(WaitroomError):
         snapshot = await desk.store.snapshot(state.name)
         wait = wait_range(snapshot.census.waiting + 1, estimate(state.room, snapshot).waits)
         entered = snapshot.entered_last_minute
         _, samples = await desk.store.history(state.name, since_ms=now_ms - _RECENT_MS, until_ms=now_ms)
-        point = next(iter(reversed(chart(samples))), None)
-    return figures(state, wait, entered, point, now_ms=now_ms) | {"point": point}
+        points = chart(samples)
+    # A second in which nobody asked the shop for anything says nothing of it: the one before still does.
+    health = next((point for point in reversed(points) if point["shop_p95_ms"] is not None), None)
+    return figures(state, wait, entered, health, now_ms=now_ms) | {"point": points[-1] if points else None}
