@@ -230,7 +230,7 @@ async def test_machines_replaced_one_after_another_by_others_of_another_configur
 async def test_an_older_version_beside_this_one_while_machines_are_rolled_back_and_forward(
     house: House, record_property: Callable[[str, object], None], tmp_path: Path
 ) -> None:
-    """One machine after the other, each step with another configuration; what one version sets, the other follows."""
+    """Each step brings another configuration; what one version sets, the other follows. The short form rolls one machine."""
     try:
         older = older_waitroom(ROOT, tmp_path)
     except LookupError as error:
@@ -254,7 +254,7 @@ async def test_an_older_version_beside_this_one_while_machines_are_rolled_back_a
                     await asyncio.sleep(0.05)
 
     async def roll(environ: dict[str, str]) -> None:
-        for machine in house.machines:
+        for machine in house.machines[: int(lasting(1, 2))]:
             assert machine.running is not None
             assert not [event for event in machine.running.events() if event["level"] == "error"]
             machine.environ = environ
