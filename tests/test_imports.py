@@ -37,6 +37,7 @@ ARROWS = {
     "tokens": arrow("domain errors", f"{WEB} {STORE}"),
     "store": arrow("domain errors", WEB),
     "read_buffer": arrow(),
+    "inquiry": arrow("errors", f"{WEB} {STORE}"),
     "proxy": arrow("errors read_buffer", f"{STORE} itsdangerous"),
     "meter": arrow("", f"{WEB} {STORE}"),
     "recording": arrow("errors meter", f"{WEB} {STORE}"),
@@ -56,7 +57,7 @@ ARROWS = {
     "handover": arrow("settings", f"{WEB} {STORE}"),
     "following": arrow("errors logs", f"{WEB} {STORE}"),
     "assembly": arrow(
-        "admin beat domain errors following gateway logs metrics preview proxy recording reporting settings store tokens"
+        "admin beat domain errors following gateway inquiry logs metrics preview proxy recording reporting settings store tokens"
     ),
     "worker": arrow("assembly datadir errors handover logs metrics settings"),
     "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect store.inspection"),

@@ -36,6 +36,7 @@ def test_each_fact_is_counted_in_its_series() -> None:
     metrics.pass_without_store("drop")
     metrics.provisional("drop")
     metrics.released("drop")
+    metrics.captcha("drop", "passed")
     metrics.wait_seconds("drop", 45)
     metrics.estimate("drop", "longer", 45.0)
     metrics.estimate("drop", "held", 0.0)
@@ -56,6 +57,7 @@ def test_each_fact_is_counted_in_its_series() -> None:
     metrics.up("gateway")
     assert told(metrics) >= {
         'waitroom_requests_total{outcome="fresh",room="drop"} 2.0',
+        'waitroom_captcha_total{outcome="passed",room="drop"} 1.0',
         'waitroom_store_call_seconds_count{outcome="ok",verb="enter"} 2.0',
         'waitroom_backend_request_seconds_count{method="GET",status="2xx"} 2.0',
         'waitroom_backend_request_seconds_count{method="other",status="4xx"} 1.0',

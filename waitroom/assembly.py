@@ -20,11 +20,13 @@ from .beat import Beat
 from .errors import StoreUnavailable
 from .following import follow_once, follow_rooms
 from .gateway.app import build_gate
+from .gateway.captcha import Captcha
 from .gateway.document import Documents
 from .gateway.farewells import Farewells
 from .gateway.network import network_around
 from .gateway.protocol import ProtocolLimits, protocol_class
 from .gateway.visitor import TrustedProxies
+from .inquiry import post_form
 from .metrics import Metrics
 from .preview import WaitingPages
 from .proxy.app import Proxy, ProxyOptions
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     from .domain.visit import Census
     from .gateway.exchange import Exchange
-    from .settings import GatewaySettings, Settings
+    from .settings import CaptchaSettings, GatewaySettings, Settings
     from .store.operators import RedisOperatorStore
     from .store.redis import RedisStore
 
@@ -151,6 +153,8 @@ class Gateway:
         self._retiring: set[asyncio.Task[None]] = set()
         self._options = proxy_options(settings.gateway)
         self._proxy = self._make_proxy(self._options)
+        self._captcha_settings = settings.captcha
+        self._captcha = self._make_captcha(settings.captcha)
         self._take(settings)
 
     def __call__(
@@ -189,6 +193,9 @@ class Gateway:
         if options != self._options:
             self._proxy = self._make_proxy(options)
             self._options = options
+        if settings.captcha != self._captcha_settings:
+            self._captcha_settings = settings.captcha
+            self._captcha = self._make_captcha(settings.captcha)
         self.store.rooms = settings.rooms
         self._take(settings)
         if old is not self._proxy:
@@ -218,8 +225,13 @@ class Gateway:
         proxy = self._proxy
         self._gate = build_gate(
             settings, self.store, self._documents, tokens, proxy, self.metrics, self._log,
-            farewells=self._farewells, site_set_out=proxy.set_out,
+            farewells=self._farewells, site_set_out=proxy.set_out, captcha=self._captcha,
         )  # fmt: skip
+
+    def _make_captcha(self, settings: CaptchaSettings) -> Captcha | None:
+        if settings.provider == "none":
+            return None
+        return Captcha(settings, post_form, self.metrics, self._log, asyncio.get_running_loop().time)
 
     def _make_proxy(self, options: ProxyOptions) -> Proxy:
         loop_time = asyncio.get_running_loop().time

@@ -393,6 +393,8 @@ def _check_rooms(draft: _Draft) -> None:
                 what = f"{pattern!r} is matched by room {other!r} already, which comes first"
                 draft.mistake(("rooms", index, "match", entry), what, "a pattern belongs to one room")
         _check_burst(draft, index, room)
+        if room.get("captcha") in ("over_rate", "always") and draft.get("captcha", "provider") == "none":
+            draft.mistake(("rooms", index, "captcha"), "nobody's is set up", "set `provider` and its keys in [captcha]")
         _check_files(draft, index, room)
 
 

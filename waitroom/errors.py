@@ -7,6 +7,7 @@
     ├── StoreError
     │   ├── StoreUnavailable    503  no answer in time, or the breaker is open
     │   └── VersionConflict     412  somebody else changed the room meanwhile
+    ├── ServiceUnavailable           a service elsewhere gave no usable answer in time
     ├── TokenRejected                a token that counts as none; `kind` says why, for the metric
     ├── Refused                 4xx  an operator's or an app's request that cannot be carried out
     └── BackendError            502  the site answered nothing usable
@@ -82,6 +83,10 @@ class VersionConflict(StoreError):
     def __init__(self, current: int) -> None:
         super().__init__(f"the room is at version {current}")
         self.current = current
+
+
+class ServiceUnavailable(WaitroomError):
+    """A service elsewhere, not the site, gave no usable answer in time."""
 
 
 class TokenRejected(WaitroomError):

@@ -144,6 +144,12 @@ class Metrics:
             ["room"],
             registry=own,
         )
+        self._captchas = Counter(
+            "waitroom_captcha_total",
+            "Responses to a CAPTCHA that newcomers brought, by what became of them.",
+            ["room", "outcome"],
+            registry=own,
+        )
         self._wait_seconds = Histogram(
             "waitroom_wait_seconds",
             "How long visitors had waited when they entered.",
@@ -281,6 +287,10 @@ class Metrics:
 
     def template_failed(self, room: str) -> None:
         self._template_failures.labels(room).inc()
+
+    def captcha(self, room: str, outcome: str) -> None:
+        """Count a response to a CAPTCHA: passed, refused, away or busy (`gateway.captcha.Outcome`)."""
+        self._captchas.labels(room, outcome).inc()
 
     def wait_seconds(self, room: str, seconds: float) -> None:
         self._wait_seconds.labels(room).observe(seconds)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 KEY_CHARACTERS = 32
 """Shortest signing key."""
 _HEADER_SECRET = re.compile(r"[!-~]{16,200}")
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Hosts on the way to which nobody can read."""
 
 
 def check_backend(url: str) -> str:
@@ -76,6 +78,22 @@ def check_backend_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def check_service_url(url: str) -> str:
+    """Return `url` when a service may be asked there with a secret, or is empty (not set)."""
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0 and all("!" <= character <= "~" for character in url)
+    except ValueError:
+        usable = False
+    if not usable or parts.fragment or "@" in parts.netloc:
+        raise ValueError("a service's URL is 'https://host/path', without user, password and fragment")
+    if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in LOOPBACK):
+        raise ValueError("a service's URL begins with 'https://'; 'http://' only on 127.0.0.1, [::1] or localhost")
+    return url
+
+
 def _unlimited(value: Any) -> Any:
     return None if value == "none" else value
 
@@ -88,6 +106,7 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
 Size = Annotated[ByteSize | None, BeforeValidator(_unlimited)]
 HeaderName = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9-]{0,63})?$")]
+ServiceURL = Annotated[str, AfterValidator(check_service_url)]
 SigningKey = Annotated[SecretStr, AfterValidator(check_key)]
 BackendSecret = Annotated[SecretStr, AfterValidator(check_backend_secret)]
 
@@ -221,6 +240,55 @@ class KeysSettings(_Section):
     signing_file: Path | None = Field(default=None, description="File with one key a line, instead of `signing`.")
 
 
+class CaptchaSettings(_Section):
+    """`[captcha]`: the service elsewhere that tells people from programs, for rooms whose `captcha` asks for it."""
+
+    provider: Literal["none", "turnstile", "hcaptcha"] = Field(
+        default="none", description="Whose CAPTCHA it is, or as whose it works: Cloudflare Turnstile or hCaptcha."
+    )
+    site_key: str = Field(
+        default="", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="The public key that the service gave for the site."
+    )
+    secret: SecretStr | None = Field(
+        default=None, description="The secret key that goes with it; no page, log or answer ever holds it."
+    )
+    hostnames: tuple[str, ...] = Field(
+        default=(), description="Hosts on which the CAPTCHA may have been passed; by default the one asked for."
+    )
+    visitor_address: Literal["withheld", "sent"] = Field(
+        default="withheld", description="Whether the service is told the visitor's address."
+    )
+    deadline_ms: int = Field(default=3_000, ge=100, le=30_000, description="Longest wait for an answer of the service.")
+    on_loss: Literal["work", "hold"] = Field(
+        default="work",
+        description="What newcomers get while the service is away: work as `challenge` gives, or no place (`hold`).",
+    )
+    verify_url: ServiceURL = Field(
+        default="", description="Where responses are verified by another service that works as the provider's does."
+    )
+    script_url: ServiceURL = Field(default="", description="The script that browsers load from that service.")
+
+    @model_validator(mode="after")
+    def _it_is_whole(self) -> Self:
+        wrong = []
+        if self.provider == "none":
+            given = [name for name in ("site_key", "secret", "verify_url", "script_url") if getattr(self, name)]
+            if given:
+                wrong.append(f"{given[0]} is set and provider is not; it is one of turnstile, hcaptcha")
+        elif missing := [name for name in ("site_key", "secret") if not _given(self, name)]:
+            wrong.append(f"{self.provider} needs {' and '.join(missing)}")
+        if bool(self.verify_url) != bool(self.script_url):
+            wrong.append("another service needs both verify_url and script_url")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+def _given(section: BaseModel, name: str) -> bool:
+    value = getattr(section, name)
+    return bool(value.get_secret_value().strip() if isinstance(value, SecretStr) else value)
+
+
 class LogSettings(_Section):
     """`[log]`: what is written to standard error."""
 
@@ -240,6 +308,7 @@ class Settings(_Section):
     store: StoreSettings = StoreSettings()
     admin: AdminSettings = AdminSettings()
     keys: KeysSettings = KeysSettings()
+    captcha: CaptchaSettings = CaptchaSettings()
     log: LogSettings = LogSettings()
     rooms: tuple[Room, ...] = Field(default=(), description="The rooms; without any, one room `default` over all.")
 
@@ -271,7 +340,9 @@ class Row:
         return tuple(self.name.split("."))
 
 
-SECRETS: frozenset[str] = frozenset({"gateway.backend_secret", "store.url", "admin.token", "keys.signing"})
+SECRETS: frozenset[str] = frozenset({
+    "gateway.backend_secret", "store.url", "admin.token", "keys.signing", "captcha.secret",
+})  # fmt: skip
 """What is never shown, and may be read from a file named by `WAITROOM_…_FILE`."""
 
 FLAGS: Mapping[str, str] = {

@@ -3,8 +3,9 @@
 (() => {
   "use strict";
   const $ = (id) => document.getElementById(id);
-  const data = JSON.parse($("data").textContent);
+  const data = waitroom.data = JSON.parse($("data").textContent);
   const {locale, lang, texts, views, milestones} = waitroom;
+  Object.assign(texts, data.texts);
 
   // -- words ------------------------------------------------------------------------------------------------
   const numbers = new Intl.NumberFormat(locale), pairs = new Intl.NumberFormat(locale, {minimumIntegerDigits: 2});
@@ -364,7 +365,7 @@
   };
   // Sleeping phones and pages brought back from the browser's cache are behind: ask at once.
   const wake = () => {
-    if (document.hidden || data.puzzle) return;
+    if (document.hidden || data.solver) return;
     jump = true;
     if (wantsLock) awake();
     show();
@@ -402,7 +403,7 @@
   reveal("awake", "wakeLock" in navigator);
 
   // -- begin ------------------------------------------------------------------------------------------------
-  if (data.puzzle) document.head.append(Object.assign(document.createElement("script"), {src: data.solver, nonce: document.currentScript.nonce}));
+  if (data.solver) document.head.append(Object.assign(document.createElement("script"), {src: data.solver, nonce: document.currentScript.nonce}));
   place();
   tell(me.messages);
   show();

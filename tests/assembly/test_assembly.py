@@ -15,7 +15,7 @@ from waitroom import logs
 from waitroom.assembly import Backend, build_admin, build_gateway, proxy_options, server_config
 from waitroom.errors import ConfigurationError
 from waitroom.metrics import Metrics
-from waitroom.settings import Settings
+from waitroom.settings import CaptchaSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -245,3 +245,16 @@ def test_every_setting_of_the_proxy_reaches_it() -> None:
         options.idle_timeout_seconds,
         options.pool_wait_seconds,
     ) == (1, 2, 3, 4)
+
+
+async def test_a_reload_sets_up_another_captcha_and_takes_it_away(
+    gateway: Gateway, valkey_url: str, sites: list[str]
+) -> None:
+    plain = settings(valkey_url, sites[0], {"name": "drop", "rate": 6_000, "captcha": "always"})
+    met = []
+    for site_key in ("first", "second", ""):
+        captcha = {"provider": "turnstile", "site_key": site_key, "secret": "a secret"} if site_key else {}
+        await gateway.reload(plain.model_copy(update={"captcha": CaptchaSettings.model_validate(captcha)}))
+        asked = await visitor(gateway).post("/.waitroom/drop/join")
+        met.append((asked.status_code, asked.json().get("captcha", {}).get("site_key"), asked.json()["view"]))
+    assert met == [(428, "first", "checking"), (428, "second", "checking"), (428, None, "joining")]

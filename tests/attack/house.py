@@ -11,7 +11,7 @@ from waitroom.store.operators import RedisOperatorStore
 
 if TYPE_CHECKING:
     from tests.store.bench import Bench
-    from waitroom.settings import GatewaySettings
+    from waitroom.settings import CaptchaSettings, GatewaySettings
 
 PASS, QUEUE = "waitroom-pass-sale", "waitroom-queue-sale"
 
@@ -23,8 +23,10 @@ class House:
         self.bench = bench
         self._visitors = 0
 
-    async def open(self, gateway: GatewaySettings | None = None, **limits: Any) -> Front:
-        """Return a gate in front of the room `sale`."""
+    async def open(
+        self, gateway: GatewaySettings | None = None, service: CaptchaSettings | None = None, **limits: Any
+    ) -> Front:
+        """Return a gate in front of the room `sale`; `service` is the CAPTCHA's."""
         # The gateway's clock goes as the store's does, or it would not notice that time passed.
         self.store = RedisOperatorStore(
             self.bench.client,
@@ -34,7 +36,11 @@ class House:
         )
         await self.store.beat("sale")
         self.front = Front(
-            Room(name="sale", **limits), store=self.store, gateway=gateway, new_visitor=self._new_visitor
+            Room(name="sale", **limits),
+            store=self.store,
+            gateway=gateway,
+            new_visitor=self._new_visitor,
+            captcha=service,
         )
         return self.front
 

@@ -19,7 +19,8 @@ from tests.gateway.front import FETCH, NOW_MS, Front, census
 from tests.look.pages import a_browser
 from waitroom.domain.room import Room
 from waitroom.errors import TokenRejected
-from waitroom.gateway.puzzle import EASIEST, ENDS_AFTER_MS, HARDEST, JoinRate, Puzzles, work
+from waitroom.gateway.challenge import Kind, Passed
+from waitroom.gateway.puzzle import EASIEST, ENDS_AFTER_MS, HARDEST, Puzzles, work
 from waitroom.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def puzzle(most: int = 200, room: str = "sale") -> dict[str, Any]:
 def test_a_solution_makes_the_visitor_of_its_puzzle_until_it_ends() -> None:
     solution = written(solve(puzzle()))
     for keys in (KEYS, KEYS[:1], [b"new" * 12, *KEYS]):
-        assert Puzzles(keys, os.urandom).solved_by(solution, "sale", NOW_MS) == "v" * 22
+        assert Puzzles(keys, os.urandom).solved_by(solution, "sale", NOW_MS) == Passed("v" * 22, Kind.WORK)
     for room, now_ms, kind in (("vip", NOW_MS, "foreign"), ("sale", NOW_MS + ENDS_AFTER_MS, "expired")):
         with pytest.raises(TokenRejected) as rejection:
             Puzzles(KEYS, os.urandom).solved_by(solution, room, now_ms)
@@ -57,7 +58,7 @@ def test_a_solution_makes_the_visitor_of_its_puzzle_until_it_ends() -> None:
 
 
 def test_nothing_in_a_solution_can_be_chosen() -> None:
-    """Not the number, the room, the visitor, the end, nor where one field stops and the next begins."""
+    """Not the number, the room, the visitor, what it is worth, the end, nor where one field stops and the next begins."""
     solved = solve(puzzle())
     number, salt = solved["number"], solved["salt"]
     digit = str(number)[0]
@@ -65,6 +66,7 @@ def test_nothing_in_a_solution_can_be_chosen() -> None:
         {"number": number + 1}, {"number": -1}, {"number": HARDEST + 1}, {"number": str(number)}, {"number": True},
         {"number": float(number)}, {"number": None}, {"signature": "0" * 64}, {"signature": "é"}, {"signature": None},
         {"salt": salt.replace("sale", "vips")}, {"salt": salt.replace("v" * 22, "w" * 22)},
+        {"salt": salt.replace("for=work", "for=captcha")}, {"salt": salt.replace("for=work", "for=worth")},
         {"salt": salt.replace("expires=1", "expires=9")}, {"salt": salt[:-1]}, {"salt": salt + digit},
         {"salt": salt[:-1] + digit + "&", "number": int(str(number)[1:] or "0")}, {"salt": salt + "&"}, {"salt": "&" + salt},
         {"salt": salt + digit, "number": int(str(number)[1:] or "0")},
@@ -77,7 +79,8 @@ def test_nothing_in_a_solution_can_be_chosen() -> None:
         with pytest.raises(TokenRejected):
             checks.solved_by(text, "sale", NOW_MS)
     lessened = written(solved | {"maxnumber": 0, "algorithm": "none"})
-    assert checks.solved_by(lessened, "sale", NOW_MS) == "v" * 22, "what is not asked for is not believed either"
+    made = checks.solved_by(lessened, "sale", NOW_MS)
+    assert made == Passed("v" * 22, Kind.WORK), "what is not asked for is not believed either"
 
 
 def test_a_puzzle_is_signed_with_a_key_that_signs_nothing_else() -> None:
@@ -86,23 +89,9 @@ def test_a_puzzle_is_signed_with_a_key_that_signs_nothing_else() -> None:
 
 
 def test_the_work_grows_with_the_joins() -> None:
-    assert work("off", 1e9, 60) == 0
-    assert work("over_rate", 600, 600) == 0
-    assert work("over_rate", 50, None) == 0
-    assert work("always", 0, 600) == EASIEST
-    assert [work("over_rate", joins, 600) for joins in (601, 1_200, 3_000, 10**9)] == [
-        int(EASIEST * 601 / 600), 2 * EASIEST, 5 * EASIEST, HARDEST,
+    assert [work(share) for share in (0.0, 1.0, 601 / 600, 2.0, 5.0, 1e9)] == [
+        EASIEST, EASIEST, int(EASIEST * 601 / 600), 2 * EASIEST, 5 * EASIEST, HARDEST,
     ]  # fmt: skip
-
-
-def test_the_rate_of_joins_is_of_the_last_minute() -> None:
-    rate = JoinRate()
-    assert rate.a_minute(None) == 0
-    for second in range(200):
-        found = rate.a_minute(census(now_ms=NOW_MS + second * 1_000, joined_total=min(second, 100) * 10))
-        assert found == pytest.approx(600 if 10 <= second <= 100 else found)
-    assert found == 0
-    assert rate.a_minute(census(now_ms=NOW_MS + 300_000, joined_total=5)) == 0, "another memory"
 
 
 @pytest.mark.anyio

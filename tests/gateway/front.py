@@ -14,8 +14,10 @@ from waitroom.domain.snapshot import Pulse, Snapshot
 from waitroom.domain.visit import Answer, Census, Renewal, Visit
 from waitroom.errors import RoomUnknown, StoreUnavailable
 from waitroom.gateway.app import build_gate
+from waitroom.gateway.captcha import Captcha
 from waitroom.gateway.document import Documents
 from waitroom.gateway.farewells import Farewells
+from waitroom.inquiry import post_form
 from waitroom.logs import Log, Sink
 from waitroom.metrics import Metrics
 from waitroom.settings import GatewaySettings, Settings
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from waitroom.domain.audit import Author
     from waitroom.domain.sketch import Point
+    from waitroom.settings import CaptchaSettings
     from waitroom.store.base import Store
 
 NOW_MS = 1_763_756_603_000
@@ -62,6 +65,10 @@ class RecordingMetrics(Metrics):
     def released(self, room: str) -> None:
         super().released(room)
         self.told["released", room] += 1
+
+    def captcha(self, room: str, outcome: str) -> None:
+        super().captcha(room, outcome)
+        self.told["captcha", outcome] += 1
 
     def wait_seconds(self, room: str, seconds: float) -> None:
         super().wait_seconds(room, seconds)
@@ -235,6 +242,7 @@ class Front:
         gateway: GatewaySettings | None = None,
         store: Store | None = None,
         new_visitor: Callable[[], str] = lambda: VISITOR,
+        captcha: CaptchaSettings | None = None,
     ) -> None:
         rooms = rooms or (Room(name="default"),)
         self.settings = Settings(gateway=gateway or GatewaySettings(), rooms=rooms)
@@ -244,6 +252,8 @@ class Front:
         self.site = Site()
         self.metrics = RecordingMetrics()
         self.lines: list[str] = []
+        self.seconds = 0.0
+        """What the CAPTCHA's clock says."""
         log = Log("gateway", Sink(self, style="json"))  # type: ignore[arg-type]
         answering = self.store if store is None else store
         self.farewells = Farewells(answering, self.metrics, log)
@@ -258,13 +268,16 @@ class Front:
             farewells=self.farewells,
             new_visitor=new_visitor,
             new_nonce=lambda: "nonce",
+            captcha=None if captcha is None else Captcha(captcha, post_form, self.metrics, log, lambda: self.seconds),
         )
 
     # A stream for the log.
 
     closed = False
+    written = ""
 
     def write(self, line: str) -> None:
+        self.written += line
         self.lines.append(json.loads(line)["event"])
 
     def flush(self) -> None:

@@ -13,6 +13,8 @@ import pytest
 from tests.gateway.front import NOW_MS
 from waitroom.domain.message import Message
 from waitroom.domain.room import Room
+from waitroom.gateway.captcha import PROVIDERS
+from waitroom.gateway.challenge import Challenge
 from waitroom.gateway.page.examples import example
 from waitroom.gateway.page.shown import Addresses, rough
 from waitroom.gateway.page.views import VIEWS
@@ -159,6 +161,22 @@ def test_the_page_fits_into_the_first_flight_in_each_language(tag: str) -> None:
         body, headers = page_of(ROOM).render(ROOM, example(view, ROOM, NOW_MS), tag, FIRST, reload=True, gzip=True)
         assert (b"content-encoding", b"gzip") in headers
         assert len(body) <= FIRST_FLIGHT_BYTES, (view, len(body))
+
+
+@pytest.mark.parametrize("tag", LANGUAGES)
+def test_the_page_with_a_captcha_fits_into_the_first_flight_too(tag: str) -> None:
+    captcha = {
+        "provider": "hcaptcha", "site_key": "10000000-ffff-ffff-ffff-000000000001", "action": "default",
+        "script": PROVIDERS["hcaptcha"].script_url,
+    }  # fmt: skip
+    now = example("checking", ROOM, NOW_MS)._replace(state="challenged", short_code="")
+    addresses = ADDRESSES._replace(
+        scripts="/.waitroom/", restart_url="/.waitroom/default/?next=%2Fproduct%3Fid%3D7&plain=1"
+    )
+    body, _ = page_of(ROOM).render(
+        ROOM, now, tag, addresses, reload=True, gzip=True, challenge=Challenge({"captcha": captcha}, "check.js")
+    )
+    assert len(body) <= FIRST_FLIGHT_BYTES
 
 
 @pytest.mark.parametrize("view", VIEWS)

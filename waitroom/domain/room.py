@@ -175,6 +175,10 @@ class Room(BaseModel):
         default="off",
         description="Whether browsers do some work before they join: `off`, while more join than `rate`, `always`.",
     )
+    captcha: Literal["off", "over_rate", "always"] = Field(
+        default="off",
+        description="Whether people pass the CAPTCHA of `[captcha]` instead: in the same words.",
+    )
     session_seconds: int = Field(
         default=600,
         ge=1,
@@ -312,7 +316,7 @@ class Room(BaseModel):
 
 
 LIVE_FIELDS: tuple[str, ...] = (
-    "rate", "ramp", "capacity", "burst", "joins_per_network", "challenge", "session_seconds", "renew",
+    "rate", "ramp", "capacity", "burst", "joins_per_network", "challenge", "captcha", "session_seconds", "renew",
     "refresh_seconds", "claim_seconds", "hold_minutes", "mode", "on_store_loss", "closed_as", "opens_at", "message",
     "message_until", "poll_budget", "waiting_status", "crawler_status", "language", "shop_name", "colour", "background",
     "home_url", "info_url", "sound", "presets",

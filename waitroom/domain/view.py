@@ -24,12 +24,12 @@ def room_view(room: Room, now_ms: int, *, recovering: bool) -> str:
     return "recovering" if recovering else "waiting"
 
 
-def own_view(state: str, room: Room, now_ms: int, *, recovering: bool) -> str:
-    """Return what a visitor in `state` sees in `room`."""
+def own_view(state: str, room: Room, now_ms: int, *, recovering: bool, challenge: str = "") -> str:
+    """Return what a visitor in `state` sees in `room`; `challenge`: what they have to pass (`Visit.challenge`)."""
     if state == "closed":
         return room.closed_as
     if state == "challenged":
-        return "joining"
+        return "checking" if challenge == "captcha" else "joining"
     if state in {"waiting", "called"}:
         of_room = room_view(room, now_ms, recovering=recovering)
         return state if of_room == "waiting" else of_room

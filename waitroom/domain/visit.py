@@ -59,7 +59,7 @@ class Answer(StrEnum):
     REFUSED = "refused"
     """Nobody was placed, because the caller asked not to be: nobody entered either."""
     CHALLENGED = "challenged"
-    """Not asked for a place: this newcomer must solve a puzzle first."""
+    """Not asked for a place: this newcomer has a challenge to pass first."""
     BLOCKED = "blocked"
     """Not asked for a place: too many newcomers came from the same network; `left_ms` until the next may."""
 
@@ -82,6 +82,8 @@ class Visit:
     left_ms: int = 0
     """For `called`: how long the slot is held. For `missed`: how long the place is kept.
     For `admitted`: how long it would still have been held, 0 for whoever was not called."""
+    challenge: str = ""
+    """For `challenged`: what it is, `work` or `captcha`."""
     provisional: bool = False
     """True when the store was away and the gateway answered alone."""
 

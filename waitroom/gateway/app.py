@@ -41,11 +41,13 @@ if TYPE_CHECKING:
     from waitroom.store.base import Store
     from waitroom.tokens import Tokens
 
+    from .captcha import Captcha
     from .direct import SetOut
     from .document import Documents
 
 _NEW_VISITOR: Final = partial(make_visitor, os.urandom)
 _NEW_NONCE: Final = partial(secrets.token_urlsafe, 18)
+_SCRIPTS: Final = ("solve.js", "check.js")
 _DETAILS: Final = {
     404: "Nothing is here. Waitroom keeps this part of the site for itself.",
     405: "This address does not take that method.",
@@ -65,12 +67,13 @@ def build_gate(
     site_set_out: SetOut | None = None,
     new_visitor: Callable[[], str] = _NEW_VISITOR,
     new_nonce: Callable[[], str] = _NEW_NONCE,
+    captcha: Captcha | None = None,
 ) -> Gate:
     """Return the gate in front of `site`, to which `site_set_out` is the direct way.
 
     After a reload, build another with the same `farewells` and let it take the place of the old one.
     """
-    desk = Desk(settings.gateway, store, documents, tokens, metrics, log, new_visitor)
+    desk = Desk(settings.gateway, store, documents, tokens, metrics, log, new_visitor, captcha)
     rooms = [room.name for room in settings.rooms]
     page = WaitingPage(settings.rooms, new_nonce, _Failures(metrics, log))
     router = Router(settings.rooms)
@@ -99,7 +102,7 @@ def own_routes(
     routes = [
         Route(f"{prefix}/livez", health.live),
         Route(f"{prefix}/readyz", health.ready),
-        Route(f"{prefix}/solve.js", solver),
+        *(Route(f"{prefix}/{name}", partial(_script, name)) for name in _SCRIPTS),
         Route(f"{prefix}/language", language.choose),
         Route(f"{prefix}/{{room}}/me", queue.me),
         Route(f"{prefix}/{{room}}/join", queue.join, methods=["POST"]),
@@ -114,9 +117,9 @@ def own_routes(
     return app
 
 
-async def solver(request: Request) -> Response:
-    """Serve the script that solves puzzles; it is the same for all and changes with the version alone."""
-    return answer(200, _solver(), [
+async def _script(name: str, request: Request) -> Response:
+    """Serve a script that deals with challenges; it is the same for all and changes with the version alone."""
+    return answer(200, _source_of(name), [
         (b"content-type", b"text/javascript; charset=utf-8"),
         (b"cache-control", b"public, max-age=300"),
         (b"x-content-type-options", b"nosniff"),
@@ -124,8 +127,8 @@ async def solver(request: Request) -> Response:
 
 
 @cache
-def _solver() -> bytes:
-    return static_path("waiting/solve.js").read_bytes()
+def _source_of(name: str) -> bytes:
+    return static_path(f"waiting/{name}").read_bytes()
 
 
 class _Failures:

@@ -20,7 +20,7 @@ from waitroom.domain.visit import Answer, Visit
 from waitroom.errors import StoreUnavailable, TokenRejected
 from waitroom.store.base import Purpose
 
-from .newcomers import Newcomers
+from .newcomers import NO_ATTEMPT, Newcomers
 from .standing import Standing, position_of, standing_of, state_of
 from .visitor import (
     PASS,
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from waitroom.store.base import RoomRecord, Store
     from waitroom.tokens import Tokens
 
+    from .captcha import Captcha
+    from .challenge import Attempt
     from .document import Documents, Outlook
 
 JOINING_MS: Final = 5_000
@@ -54,7 +56,7 @@ CLOSED_SECONDS: Final = 15
 UNKNOWN_SECONDS: Final = 5
 """How soon to ask again where the room cannot tell: without a place, or while the store is away."""
 SOLVING_SECONDS: Final = 60
-"""How long a browser may look for the solution of a puzzle before it is given another."""
+"""How long a browser may be at a challenge before it is given another."""
 PASS_GRACE_SECONDS: Final = 3_600
 """How long after its session's end a pass is kept and, while the store is away, honoured."""
 _REMEMBERED_RENEWALS: Final = 16_384
@@ -92,6 +94,7 @@ class Desk:
         metrics: Metrics,
         log: Log,
         new_visitor: Callable[[], str],
+        captcha: Captcha | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -104,7 +107,7 @@ class Desk:
         self.always_secure = settings.cookie_secure == "always"
         self._away_since_ms: int | None = None
         self._last_provisional_us = 0
-        self.newcomers = Newcomers(settings, store, tokens, metrics, self.trusted, new_visitor)
+        self.newcomers = Newcomers(settings, store, tokens, metrics, log, self.trusted, new_visitor, captcha)
         self._flights: dict[tuple[str, str], asyncio.Task[PassClaims | None]] = {}
         self._renewed: dict[tuple[str, str], PassClaims] = {}
 
@@ -180,20 +183,21 @@ class Desk:
         proofs: Proofs,
         purpose: Purpose,
         *,
-        solved_by: str = "",
+        attempt: Attempt = NO_ATTEMPT,
         plain: bool = False,
     ) -> Visit:
         """Return the store's answer, or the one that the room's `on_store_loss` gives while the store is away.
 
-        A newcomer who must solve a puzzle first, or from a network of which too many came, is not let near the queue.
-        `solved_by` is the visitor that a solution makes; `plain`: they cannot solve one, and few such may come.
+        A newcomer with a challenge to pass, or from a network of which too many came, is not let near the queue.
+        `attempt` is what came of what they brought; `plain`: they cannot pass one, and few such may come.
         """
         known = proofs.queue or proofs.pass_
         if known is None and purpose is not Purpose.LOOK:
-            stopped = await self.newcomers.stopped(record, asked, purpose, solved=bool(solved_by), plain=plain)
+            stopped = await self.newcomers.stopped(record, asked, purpose, attempt=attempt, plain=plain)
             if stopped is not None:
                 return stopped
-        visitor = known.visitor if known else solved_by or self.new_visitor()
+        made = known or attempt.passed
+        visitor = made.visitor if made else self.new_visitor()
         try:
             visit = await self.store.enter(record.room.name, visitor, claims=proofs.queue, purpose=purpose)
         except StoreUnavailable as error:

@@ -317,7 +317,7 @@ class Gate:
                 addresses_of(self._desk, proofs, visit, place, to, here=here, safe=safe),
                 reload=safe,
                 gzip=takes_gzip(asked.headers),
-                puzzle=self._desk.newcomers.puzzle(record.room, visit),
+                challenge=self._desk.newcomers.challenge(record.room, visit),
             )
             if status in {429, 503}:
                 headers.append((b"retry-after", str(retry_seconds).encode("ascii")))

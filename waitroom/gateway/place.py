@@ -100,10 +100,13 @@ class PlacePage:
             addresses,
             reload=True,
             gzip=takes_gzip(asked.headers),
-            puzzle=self._desk.newcomers.puzzle(room, visit),
+            challenge=self._desk.newcomers.challenge(room, visit),
         )
         # The address may hold the place, so no other site is told it.
-        headers = [(name, b"no-referrer" if name == b"referrer-policy" else value) for name, value in headers]
+        headers = [
+            (name, b"no-referrer" if name == b"referrer-policy" and value == b"same-origin" else value)
+            for name, value in headers
+        ]
         status = 200
         if standing.state == "blocked":
             status = 429
@@ -133,20 +136,20 @@ def addresses_of(
     base = f"{prefix}/{room}/"
     address = waiting_address(prefix, room, to, token=token)
     with_place = address if auto else address + STILL
-    puzzled = visit is not None and visit.answer is Answer.CHALLENGED
+    challenged = visit is not None and visit.answer is Answer.CHALLENGED
     return Addresses(
         me=f"{base}me",
         join=f"{base}join",
         queue=f"{base}queue.json",
         language=f"{prefix}/language",
-        solver=f"{prefix}/solve.js",
+        scripts=f"{prefix}/",
         refresh=auto,
         place=f"?{PLACE}={token}" if proofs.by_address else "",
         here=with_place if at_place else here,
         go="" if safe else to,
         token_url=with_place if token else "",
         stop_url=address + STILL if place is not None else "",
-        restart_url=address + PLAINLY if puzzled else address,
+        restart_url=address + PLAINLY if challenged else address,
     )
 
 

@@ -46,6 +46,32 @@ def problem(standing: Standing, *, prefix: str, came_from: str = "") -> tuple[by
     return body, headers
 
 
+CHALLENGES: Final = {
+    "puzzle": "Find the number of `puzzle`, and send its `solution` to `join`.",
+    "captcha": "A person has to pass the `captcha` in a browser; send the response to `join` as `captcha`.",
+}
+"""What is put to newcomers → how it is passed."""
+
+
+def challenge_problem(
+    standing: dict[str, Any], challenge: dict[str, Any], retry_seconds: int
+) -> tuple[bytes, list[Header]]:
+    """Return RFC 9457 JSON about a challenge to be passed before joining: all that `me` says, and the challenge.
+
+    `retry_seconds`: when to bring again what could not be judged; 0 for never.
+    """
+    document = {
+        "type": "urn:waitroom:challenged",
+        "title": "A challenge comes first",
+        "status": 428,
+        "detail": " ".join(CHALLENGES[kind] for kind in challenge),
+    }
+    body, headers = json_body(document | standing | challenge, media_type=b"application/problem+json")
+    if retry_seconds:
+        headers.append((b"retry-after", str(retry_seconds).encode("ascii")))
+    return body, headers
+
+
 def plain_problem(status: int, title: str, detail: str) -> tuple[bytes, list[Header]]:
     """Return RFC 9457 JSON about a request that cannot be carried out."""
     document = {"type": "about:blank", "title": title, "status": status, "detail": detail}

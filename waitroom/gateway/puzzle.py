@@ -1,9 +1,10 @@
 """A proof of work before joining: a number that a browser must look for, and that costs nothing to check.
 
 The puzzle has the form of ALTCHA's: find `number` so that SHA-256 of `salt` and it is `challenge`. The salt holds the
-room, the visitor that the solution makes, and when the puzzle ends; the challenge is a hash of the salt and is signed,
-so none of them can be changed, nor a digit moved from one field to the next: the salt ends with `&`. How many numbers
-must be tried was decided when the puzzle was made. A solution shown twice is the same visitor, so it is one place.
+room, the visitor that the solution makes, what it is worth, and when the puzzle ends; the challenge is a hash of the
+salt and is signed, so none of them can be changed, nor a digit moved from one field to the next: the salt ends with
+`&`. How many numbers must be tried was decided when the puzzle was made. A solution shown twice is the same visitor, so
+it is one place. Who passed another challenge gets a solution as well: it is the one form of such proof.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 from waitroom.domain.claims import is_visitor
 from waitroom.errors import TokenRejected
 
+from .challenge import Kind, Passed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from waitroom.domain.visit import Census
 
 ENDS_AFTER_MS: Final = 600_000
 EASIEST: Final = 50_000
@@ -30,7 +31,10 @@ EASIEST: Final = 50_000
 HARDEST: Final = 500_000
 """Some seconds on an old phone."""
 _LONGEST: Final = 1_000
-_SALT: Final = re.compile(r"[0-9a-f]{24}\?room=([a-z0-9-]{1,40})&visitor=([A-Za-z0-9_-]{16,32})&expires=([0-9]{1,12})&")
+_WORTH: Final = {kind.word: kind for kind in Kind}
+_SALT: Final = re.compile(
+    r"[0-9a-f]{24}\?room=([a-z0-9-]{1,40})&visitor=([A-Za-z0-9_-]{16,32})&for=([a-z]+)&expires=([0-9]{1,12})&"
+)
 
 
 class Puzzles:
@@ -40,10 +44,10 @@ class Puzzles:
         self._keys = keys
         self._chance = chance
 
-    def make(self, room: str, visitor: str, now_ms: int, most: int) -> dict[str, Any]:
+    def make(self, room: str, visitor: str, now_ms: int, most: int, worth: Kind = Kind.WORK) -> dict[str, Any]:
         """Return a puzzle whose number is at most `most`, for `visitor` to join `room`."""
         ends_at_seconds = (now_ms + ENDS_AFTER_MS) // 1000
-        salt = f"{self._chance(12).hex()}?room={room}&visitor={visitor}&expires={ends_at_seconds}&"
+        salt = f"{self._chance(12).hex()}?room={room}&visitor={visitor}&for={worth.word}&expires={ends_at_seconds}&"
         number = int.from_bytes(self._chance(8), "big") % (most + 1)
         challenge = _challenge(salt, number)
         return {
@@ -54,8 +58,13 @@ class Puzzles:
             "signature": _signature(self._keys[0], challenge),
         }
 
-    def solved_by(self, text: str, room: str, now_ms: int) -> str:
-        """Return the visitor that the base64 of a solution makes; raises `TokenRejected`."""
+    def solved(self, room: str, passed: Passed, now_ms: int) -> str:
+        """Return a solution for who has passed something else: proof of it in the same form."""
+        puzzle = self.make(room, passed.visitor, now_ms, 0, passed.kind)
+        return base64.b64encode(json.dumps({**puzzle, "number": 0}).encode()).decode("ascii")
+
+    def solved_by(self, text: str, room: str, now_ms: int) -> Passed:
+        """Return the visitor that the base64 of a solution makes, and its worth; raises `TokenRejected`."""
         if len(text) > _LONGEST:
             raise TokenRejected("oversized")
         try:
@@ -64,7 +73,9 @@ class Puzzles:
         except (binascii.Error, ValueError, KeyError, TypeError, RecursionError):
             raise TokenRejected("malformed") from None
         said = _SALT.fullmatch(salt)
-        if said is None or type(number) is not int or not 0 <= number <= HARDEST or not is_visitor(said[2]):
+        if said is None or type(number) is not int or not 0 <= number <= HARDEST:
+            raise TokenRejected("malformed")
+        if not is_visitor(said[2]) or said[3] not in _WORTH:
             raise TokenRejected("malformed")
         challenge = _challenge(salt, number)
         signed = (hmac.compare_digest(_signature(key, challenge).encode(), signature.encode()) for key in self._keys)
@@ -72,42 +83,13 @@ class Puzzles:
             raise TokenRejected("forged")
         if said[1] != room:
             raise TokenRejected("foreign")
-        if int(said[3]) * 1000 <= now_ms:
+        if int(said[4]) * 1000 <= now_ms:
             raise TokenRejected("expired")
-        return said[2]
+        return Passed(said[2], _WORTH[said[3]])
 
 
-class JoinRate:
-    """How many join a room in a minute, from the totals that this process hears of."""
-
-    def __init__(self) -> None:
-        self._heard: list[tuple[int, int]] = []
-        """Moments in ms and how many had joined, oldest first: of the last minute, a second apart."""
-
-    def a_minute(self, census: Census | None) -> float:
-        """Return the rate as of `census`; 0 until there are two."""
-        if census is not None:
-            heard = self._heard
-            if heard and (census.joined_total < heard[-1][1] or census.now_ms < heard[-1][0]):
-                heard.clear()  # another memory, or another time
-            if not heard or census.now_ms >= heard[-1][0] + 1_000:
-                heard.append((census.now_ms, census.joined_total))
-            while heard[0][0] < census.now_ms - 60_000:
-                heard.pop(0)
-        if len(self._heard) < 2:
-            return 0.0
-        (since_ms, before), (until_ms, after) = self._heard[0], self._heard[-1]
-        return (after - before) * 60_000 / max(until_ms - since_ms, 10_000)
-
-
-def work(when: str, joins_a_minute: float, rate: int | None) -> int:
-    """Return how many numbers a newcomer must look through now; 0 for none.
-
-    `when`: off, over_rate or always. From the room's `rate` (a minute) on, the work grows with the joins.
-    """
-    share = joins_a_minute / max(rate or 0, 60)
-    if when == "off" or (when == "over_rate" and share <= 1):
-        return 0
+def work(share: float) -> int:
+    """Return how many numbers a newcomer must look through: the more join for each that the rate lets in, the more."""
     return int(EASIEST * min(max(share, 1.0), HARDEST / EASIEST))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,19 +12,21 @@ from waitroom.errors import RoomUnknown, StoreUnavailable
 from waitroom.store.base import Purpose
 
 from .address import PLACE
-from .problems import json_body, plain_problem
+from .newcomers import NO_ATTEMPT
+from .problems import challenge_problem, json_body, plain_problem
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from waitroom.store.base import RoomRecord
 
+    from .challenge import Attempt
     from .desk import Desk, Proofs
     from .visitor import Asked, Header
 
 STORE_RETRY_SECONDS = 2
-LONGEST_SOLUTION = 2_048
-"""Bytes of a body that holds one."""
+LONGEST_ATTEMPT = 16_384
+"""Bytes of a body with the solution of a puzzle or the response of a CAPTCHA."""
 
 
 class QueueEndpoints:
@@ -61,8 +62,10 @@ class QueueEndpoints:
             self._desk.store.now_ms(), record.room.refresh_seconds * 1000
         ):
             return self._active(record, proofs)
-        solved_by = "" if record.room.challenge == "off" else await self._solved_by(request, record)
-        return await self._ask(record, asked, proofs, Purpose.JOIN, solved_by=solved_by)
+        attempt = NO_ATTEMPT
+        if (record.room.challenge, record.room.captcha) != ("off", "off") and not (proofs.queue or proofs.pass_):
+            attempt = await self._desk.newcomers.attempt(record.room, asked, await _body_of(request))
+        return await self._ask(record, asked, proofs, Purpose.JOIN, attempt)
 
     async def leave(self, request: Request) -> Response:
         """Give up the place or the session."""
@@ -108,34 +111,33 @@ class QueueEndpoints:
     def _active(self, record: RoomRecord, proofs: Proofs) -> Response:
         return answer(200, *json_body(self._desk.standing(record, None, proofs, active=True).as_json()))
 
-    async def _solved_by(self, request: Request, record: RoomRecord) -> str:
-        """Return the visitor that the solution in the body makes; "" when none is there."""
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > LONGEST_SOLUTION:
-                return ""
-        try:
-            solution = json.loads(body)["solution"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return ""
-        return self._desk.newcomers.solved_by(record.room, solution) if isinstance(solution, str) else ""
-
     async def _ask(
-        self, record: RoomRecord, asked: Asked, proofs: Proofs, purpose: Purpose, *, solved_by: str = ""
+        self, record: RoomRecord, asked: Asked, proofs: Proofs, purpose: Purpose, attempt: Attempt = NO_ATTEMPT
     ) -> Response:
-        visit = await self._desk.enter(record, asked, proofs, purpose, solved_by=solved_by)
+        visit = await self._desk.enter(record, asked, proofs, purpose, attempt=attempt)
         document: dict[str, Any] = self._desk.standing(record, visit, proofs).as_json()
         place = self._desk.place_of(visit, proofs)
         if purpose is Purpose.JOIN and place is not None:
             document["token"] = self._desk.tokens.sign_queue(place)
-        puzzle = self._desk.newcomers.puzzle(record.room, visit)
-        if puzzle is not None:
-            return answer(428, *json_body(document | {"puzzle": puzzle}))
+        challenge = self._desk.newcomers.challenge(record.room, visit)
+        if challenge is not None:
+            return answer(428, *challenge_problem(document, challenge.data, attempt.retry_seconds))
+        if document["state"] == "blocked" and attempt.solution:
+            document["solution"] = attempt.solution
         body, headers = json_body(document)
         if document["state"] == "blocked":
             return answer(429, body, [*headers, (b"retry-after", str(document["poll_after_seconds"]).encode("ascii"))])
         return answer(200, body, headers + self._desk.place_headers(visit, proofs, place))
+
+
+async def _body_of(request: Request) -> bytes:
+    """Return the body of a request; nothing of one that is too long."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LONGEST_ATTEMPT:
+            return b""
+    return body
 
 
 def same_site(request: Request, *, by_header: bool) -> bool:

@@ -38,7 +38,7 @@ class Standing(NamedTuple):
 
     room: str
     state: str
-    """new, waiting, called, missed, active, closed, off or reconnecting."""
+    """new, waiting, called, missed, active, closed, off, challenged, blocked or reconnecting."""
     view: str
     """Which page that is (domain/view.py)."""
     mode: str
@@ -113,7 +113,7 @@ def standing_of(
         state=state,
         view="cookies_off"
         if cookies_off and state in {"waiting", "called", "missed"}
-        else own_view(state, room, now_ms, recovering=recovering),
+        else own_view(state, room, now_ms, recovering=recovering, challenge="" if visit is None else visit.challenge),
         mode=room.mode_at(now_ms).value,
         reason="" if census is None else limiting(room, census).value,
         position=position,

@@ -24,7 +24,7 @@ _EXACT_BELOW: Final = 1_000
 _LONGEST_MINUTES: Final = 60
 _SOONEST_REFRESH_SECONDS: Final = {"called": 2, "missed": 15}
 _REFRESH_SECONDS: Final = 5
-_STILL: Final = frozenset({"closed", "ended", "admitted", "new", "joining", "blocked", "missed"})
+_STILL: Final = frozenset({"closed", "ended", "admitted", "new", "joining", "checking", "blocked", "missed"})
 """Views in which a page without script does not load itself again: nothing comes of it, or the visitor must act."""
 
 
@@ -37,8 +37,8 @@ class Addresses(NamedTuple):
     queue: str
     language: str = ""
     """Where a language is chosen; "" where it cannot be."""
-    solver: str = ""
-    """The script that solves puzzles."""
+    scripts: str = ""
+    """Below it are the scripts that deal with challenges."""
     refresh: bool = True
     """Whether the page loads itself again when there is no script."""
     # A visitor's own.
@@ -108,7 +108,7 @@ def shown(
             addresses.join,
             addresses.queue,
             addresses.language,
-            addresses.solver,
+            addresses.scripts,
             addresses.refresh,
             here=TOKEN_URL if addresses.here and addresses.here == addresses.token_url else HERE,
             go=GO if addresses.go else "",

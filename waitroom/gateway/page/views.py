@@ -31,6 +31,7 @@ _QUEUE: Final = "place waits rate behind progress keep turn tools fresh code"
 VIEWS: Final[dict[str, View]] = {
     "before": View("opens place behind keep turn tools fresh code", "go_check"),
     "joining": View("code"),
+    "checking": View(),
     "waiting": View(_QUEUE, "go_check"),
     "near": View("place waits progress keep turn tools fresh code", "go_check"),
     "paused": View("place waits behind progress keep turn tools fresh code", "go_check"),

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from waitroom.domain.room import Room
     from waitroom.words.texts import Language
 
+    from ..challenge import Challenge
     from ..standing import Standing
     from ..visitor import Header
     from .shown import Addresses, Shown
@@ -58,6 +59,8 @@ _UNSPOKEN: Final = frozenset({
     "awake", "language", "opens_at", "noscript_on", "noscript_off", "noscript_stop", "noscript_start", "preview",
 })  # fmt: skip
 """Texts that only the template says."""
+_OF_CHECKING: Final = ("checking_title", "checking_heading", "checking_lead", "checking_again", "checking_failed")
+_UNSAID: Final = _UNSPOKEN.union(_OF_CHECKING)
 _SPACE: Final = re.compile(r'("(?:[^"\\]|\\.)*")|\s*([=+\-*/<>!?:;,(){}\[\]&|])\s*')
 _json: Final = partial(htmlsafe_json_dumps, dumps=partial(json.dumps, ensure_ascii=False, separators=(",", ":")))
 
@@ -121,13 +124,13 @@ class WaitingPage:
         gzip: bool = False,
         preview: str = "",
         banner: bool = False,
-        puzzle: dict[str, Any] | None = None,
+        challenge: Challenge | None = None,
     ) -> tuple[bytes, list[Header]]:
         """Return the page in the language `tag`, and its headers.
 
         `reload`: the page came by GET, so loading it again is safe. `gzip`: the visitor can unpack that. `preview`: the
         view to show whatever the standing; such a page asks for nothing and goes nowhere, and its `banner` says so.
-        `puzzle`: what its script must solve before the visitor may join.
+        `challenge`: what has to be passed before the visitor may join.
         """
         edition = self._edition(room, tag)
         pieces = self._pieces(edition, shown(standing, addresses, view=preview, banner=banner, reload=reload))
@@ -137,7 +140,7 @@ class WaitingPage:
             NONCE: nonce.encode(),
             NUMBER: number,
             POSITION: position,
-            DATA: _own_data(standing, addresses, puzzle).encode(),
+            DATA: _own_data(standing, addresses, challenge).encode(),
             CODE: standing.short_code.encode(),
             HERE: escape(addresses.here).encode(),
             GO: escape(addresses.go).encode(),
@@ -149,8 +152,9 @@ class WaitingPage:
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-language", edition.language.tag.encode("ascii")),
             (b"cache-control", b"no-store"),
-            (b"content-security-policy", content_security_policy(nonce, workers=puzzle is not None)),
-            (b"referrer-policy", b"same-origin"),
+            (b"content-security-policy", content_security_policy(nonce, challenge)),
+            # A service elsewhere checks for which site it works; it is told the site and no address on it.
+            (b"referrer-policy", b"strict-origin" if challenge is not None and challenge.sources else b"same-origin"),
             (b"x-content-type-options", b"nosniff"),
         ]
         if not gzip:
@@ -187,16 +191,20 @@ def variables_of(now: Shown, room: Room, language: Language, shop: Shop) -> dict
         **FIXED,
         **words_of(now, room, language),
         "languages": options(language),
-        "script": script_elements(_data(now, shop)),
+        "script": script_elements(_data(now, shop, language)),
         "shop": shop,
         "sound": room.sound,
     }
 
 
-def _data(now: Shown, shop: Shop) -> str:
+def _data(now: Shown, shop: Shop, language: Language) -> str:
     """Return what the script is told, as JSON; a mark is where a visitor's own goes (`_own_data`)."""
     addresses = now.addresses
-    shared = {
+    shared: dict[str, Any] = {}
+    if now.view == "checking":
+        # Few pages are of this view, and none turns into it: its words would be a burden on all others.
+        shared["texts"] = {key: language.texts[key] for key in _OF_CHECKING}
+    shared |= {
         "me": addresses.me,
         "join": addresses.join,
         "queue": addresses.queue,
@@ -209,7 +217,7 @@ def _data(now: Shown, shop: Shop) -> str:
     return f'{{"token_url":"{addresses.token_url}",{_json(shared)[1:-2]},{DATA}}}'
 
 
-def _own_data(now: Standing, addresses: Addresses, puzzle: dict[str, Any] | None) -> str:
+def _own_data(now: Standing, addresses: Addresses, challenge: Challenge | None) -> str:
     """Return the rest of `now`, and what few are told, as JSON."""
     behind = "null" if now.behind is None else now.behind
     text = (
@@ -223,8 +231,9 @@ def _own_data(now: Standing, addresses: Addresses, puzzle: dict[str, Any] | None
         few["go"] = addresses.go
     if addresses.place:
         few["place"] = addresses.place
-    if puzzle is not None:
-        few |= {"puzzle": puzzle, "solver": addresses.solver}
+    if challenge is not None:
+        few |= challenge.data
+        few |= {"solver": addresses.scripts + challenge.script, "plain": addresses.restart_url}
     return f"{text},{_json(few)[1:-1]}" if few else text
 
 
@@ -251,7 +260,7 @@ def script(language: Language) -> str:
     tables = {
         "lang": language.tag,
         "locale": language.locale,
-        "texts": {key: text for key, text in language.texts.items() if key not in _UNSPOKEN},
+        "texts": {key: text for key, text in language.texts.items() if key not in _UNSAID},
         "views": VIEWS,
         "milestones": MILESTONES,
     }
@@ -269,13 +278,20 @@ def _source() -> str:
     return _SPACE.sub(lambda found: found[1] or found[2], code).strip()
 
 
-def content_security_policy(nonce: str, *, workers: bool = False) -> bytes:
+def content_security_policy(nonce: str, challenge: Challenge | None = None) -> bytes:
     """Return the policy of the page: its own inline style and script, requests to its own origin, nothing else.
 
-    It may be framed wherever the shop's page may be: nothing on it can be done by a stolen click, and a visitor in a
-    frame would see a browser's error instead of their place.
+    With a challenge also workers of its own and, if that comes from elsewhere, scripts, frames, styles and requests of
+    just those origins. It may be framed wherever the shop's page may be: nothing on it can be done by a stolen click,
+    and a visitor in a frame would see a browser's error instead of their place.
     """
-    return (
+    policy = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'" + ("; worker-src 'self'" if workers else "")
-    ).encode("ascii")
+        "connect-src 'self'; form-action 'self'; base-uri 'none'"
+    )
+    if challenge is not None:
+        policy += "; worker-src 'self'"
+        for name, origins in challenge.sources.items():
+            here = f"{name} "
+            policy = policy.replace(here, f"{here}{origins} ") if here in policy else f"{policy}; {here}{origins}"
+    return policy.encode("ascii")
