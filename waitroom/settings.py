@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 KEY_CHARACTERS = 32
 """Shortest signing key."""
 _HEADER_SECRET = re.compile(r"[!-~]{16,200}")
+_NETLOC = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 """Hosts on the way to which nobody can read."""
 
@@ -84,10 +85,10 @@ def check_service_url(url: str) -> str:
         return url
     try:
         parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0 and all("!" <= character <= "~" for character in url)
+        usable = bool(_NETLOC.fullmatch(parts.netloc)) and parts.port != 0 and url.isascii() and url.isprintable()
     except ValueError:
         usable = False
-    if not usable or parts.fragment or "@" in parts.netloc:
+    if not usable or parts.fragment or " " in url:
         raise ValueError("a service's URL is 'https://host/path', without user, password and fragment")
     if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in LOOPBACK):
         raise ValueError("a service's URL begins with 'https://'; 'http://' only on 127.0.0.1, [::1] or localhost")

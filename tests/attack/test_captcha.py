@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import ValidationError
 
 from tests.attack.house import QUEUE, Browser
 from tests.attack.test_puzzles import solve, written
@@ -362,7 +364,7 @@ async def test_no_body_is_more_than_a_refusal(house: House, verifier: Verifier, 
     assert (await front.ask(JOIN, FETCH, method="POST", body=body)).status == 428
 
 
-async def test_so_many_questions_are_open_at_once_and_no_more() -> None:
+async def test_so_many_questions_are_open_at_once_and_no_more(verifier: Verifier) -> None:
     open_, most, full, go_on = 0, 0, asyncio.Event(), asyncio.Event()
 
     async def post(url: str, form: Mapping[str, str], *, deadline_seconds: float) -> tuple[int, bytes]:
@@ -375,8 +377,7 @@ async def test_so_many_questions_are_open_at_once_and_no_more() -> None:
         open_ -= 1
         return 200, json.dumps({"success": True, "hostname": HOST}).encode()
 
-    settings = Verifier.settings(_Nowhere, deadline_ms=100)  # type: ignore[arg-type]
-    captcha = Captcha(settings, post, RecordingMetrics(), Log("test"), lambda: 0.0)
+    captcha = Captcha(verifier.settings(deadline_ms=100), post, RecordingMetrics(), Log("test"), lambda: 0.0)
 
     async def check(number: int) -> Outcome:
         ask = captcha.check(f"r{number}", room="sale", host=HOST, address="", new_visitor=lambda: f"{number:022}")
@@ -392,10 +393,6 @@ async def test_so_many_questions_are_open_at_once_and_no_more() -> None:
     assert await check(AT_ONCE) == Outcome.PASSED
 
 
-class _Nowhere:
-    origin = "http://127.0.0.1:9"
-
-
 def test_a_verdict_is_of_the_visitor_or_of_the_service() -> None:
     """No error that a visitor can bring about looks like a failure of the service."""
     for code in ("missing-input-response", "invalid-input-response", "bad-request", "timeout-or-duplicate",
@@ -408,6 +405,18 @@ def test_a_verdict_is_of_the_visitor_or_of_the_service() -> None:
         assert judge(200, body, {HOST}, "sale").outcome == Outcome.REFUSED, codes
 
 
+@pytest.mark.parametrize("url", [
+    "https://", "https://a b/", "https://a;b/", "https://a,b/", "https://a'b/", "https://\u00e9/", "https://a/\n", "https://a:0/", "https://[::1",
+    "https://a:b@c/", "https://a/#b", "ftp://a/", "http://a/", "http://10.0.0.1/", "http://127.0.0.1.a/", "a", "//a/", "javascript:b",
+])  # fmt: skip
+def test_no_address_of_a_service_is_read_by_others_or_adds_to_the_policy(verifier: Verifier, url: str) -> None:
+    for name in ("script_url", "verify_url"):
+        with pytest.raises(ValidationError):
+            verifier.settings(**{name: url})
+    for fine in ("https://a.example:8443/b?c=d", "http://localhost/", "http://[::1]:9/"):
+        assert verifier.settings(script_url=fine).script_url == fine
+
+
 async def test_the_service_must_show_a_certificate_that_is_trusted(tmp_path: Path) -> None:
     path, context = await asyncio.to_thread(self_signed, tmp_path)
     service = Verifier(tls=context)
@@ -416,8 +425,6 @@ async def test_the_service_must_show_a_certificate_that_is_trusted(tmp_path: Pat
         with pytest.raises(ServiceUnavailable, match="certificate"):
             await post_form(url, {"secret": SECRET}, deadline_seconds=10)
         assert service.asked == [], "the secret is not sent before"
-        import ssl
-
         trusting = ssl.create_default_context(cafile=path)
         status, body = await post_form(url, {"secret": SECRET, "response": "ä&b"}, deadline_seconds=10, tls=trusting)
         assert (status, json.loads(body)["success"]) == (200, False)

@@ -33,10 +33,10 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def a_shop() -> Iterator[tuple[str, Verifier]]:
-    """A room that always wants the CAPTCHA, 30 waiting in it, and the service."""
+def a_shop(**wanted: Any) -> Iterator[tuple[str, Verifier]]:
+    """A room that always wants the CAPTCHA, or what is `wanted`, 30 waiting in it, and the service."""
     verifier = Verifier()
-    front = Front(Room(name="default", rate=60, captcha="always"), captcha=verifier.settings())
+    front = Front(Room(name="default", rate=60, **(wanted or {"captcha": "always"})), captcha=verifier.settings())
     front.store.counted = census(waiting=30)
     with ThreadPoolExecutor(1) as apart:  # from the loop of Playwright
         apart.submit(lambda: asyncio.run(front.documents.follow("default", front.store.counted))).result()
@@ -119,11 +119,14 @@ def test_where_it_cannot_be_loaded_that_is_said_and_a_link_leads_on(browser: Bro
         assert page.inner_text("#position") == "7"
 
 
-def test_without_scripts_the_page_says_so_and_a_link_leads_on(browser: Browser) -> None:
-    with a_shop() as (url, _), browser.new_context(java_script_enabled=False) as context:
+@pytest.mark.parametrize(
+    ("wanted", "heading"), [("captcha", "A short check first"), ("challenge", "Getting your place")]
+)
+def test_without_scripts_the_page_says_so_and_a_link_leads_on(browser: Browser, wanted: str, heading: str) -> None:
+    with a_shop(**{wanted: "always"}) as (url, _), browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{url}/product?id=7")
-        assert page.get_by_role("heading", level=1).inner_text() == "A short check first"
+        assert page.get_by_role("heading", level=1).inner_text() == heading
         told = page.locator("noscript p:visible")
         assert "your browser runs no JavaScript" in told.inner_text()
         told.locator("a", has_text="Get a place").click()

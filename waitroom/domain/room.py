@@ -177,7 +177,7 @@ class Room(BaseModel):
     )
     captcha: Literal["off", "over_rate", "always"] = Field(
         default="off",
-        description="Whether people pass the CAPTCHA of `[captcha]` instead: in the same words.",
+        description="Whether people pass the CAPTCHA of `[captcha]` in place of that work; said in the same words.",
     )
     session_seconds: int = Field(
         default=600,
