@@ -91,7 +91,7 @@ def a_sale(directory: Path) -> Iterator[Sale]:
             LONG_NAME: {"rate": 300, "match": ["/market/*"]},
             "outlet": {"capacity": 400, "match": ["/outlet/*"], "mode": "paused"},
         }
-        lines = ["[gateway]", 'backend = "http://127.0.0.1:9"', "port = 0", "[store]", f'url = "{store.url}"',
+        lines = ["[gateway]", 'backend = "http://127.0.0.1:9"', "port = 0", "[store]", f'url = "{store.url}"', "deadline_ms = 5000",
                  "[admin]", "port = 0", f'token = "{ADMIN_TOKEN}"']  # fmt: skip
         for name, settings in rooms.items():
             lines += [
