@@ -135,7 +135,7 @@ const draw = () => {
   }
 };
 // The table behind a chart, which the server wrote as of loading.
-const cell = (value) => value === null ? "\u2014" : value.toLocaleString("en", {minimumFractionDigits: 1, maximumFractionDigits: 1});
+const cell = (value) => value === null ? "\u2014" : value.toLocaleString("en", {maximumFractionDigits: 1});  // as tables.py does
 const sparse = (points) => {  // as waitroom/admin/console/tables.py does
   const older = points.slice(0, -20).reverse(), step = Math.max(1, Math.ceil(older.length / 40));
   return [...points.slice(-20).reverse(), ...older.filter((_, number) => number % step === 0)];

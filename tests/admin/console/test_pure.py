@@ -9,7 +9,7 @@ import pytest
 
 from waitroom.admin.console.deeds import FORMS, deed
 from waitroom.admin.console.friction import question
-from waitroom.admin.console.tables import rows
+from waitroom.admin.console.tables import cell, rows
 from waitroom.admin.report.document import document, incidents, totals
 from waitroom.admin.report.lines import told, what
 from waitroom.admin.report.moments import ago, wait_words
@@ -163,3 +163,10 @@ def test_a_table_tells_the_newest_points_one_by_one_and_the_others_in_even_steps
     assert len(times) == 60
     assert rows([]) == []
     assert [row["at_ms"] for row in rows([{"at_ms": 1}, {"at_ms": 2}])] == [2, 1]
+    assert [cell(None), cell(12_431), cell(0.0), cell(90, 1 / 60), cell(0.0123, 100)] == [
+        "—",
+        "12,431",
+        "0",
+        "1.5",
+        "1.2",
+    ]

@@ -25,7 +25,7 @@ from waitroom.words.languages import LANGUAGES
 from .deeds import FORMS, deed
 from .friction import question
 from .live import NOBODY
-from .tables import rows
+from .tables import cell, rows
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -105,7 +105,7 @@ class Console:
         return self._pages.show(
             "room.html", caller=caller, status=status, state=state, room=state.room,
             now=await room_live(self._verbs, state),
-            charts=charts, points=points, rows=rows(points), marks=marks, lines=lines[:_RECENT_LINES],
+            charts=charts, points=points, rows=rows(points), cell=cell, marks=marks, lines=lines[:_RECENT_LINES],
             span=span, spans=list(_CHART_MS),
             now_ms=now_ms, ago=ago, clock=clock, moment=moment, told=told, languages=_LANGUAGES, done=done,
             may_operate=caller.may(Role.OPERATOR), may_admin=caller.may(Role.ADMIN),

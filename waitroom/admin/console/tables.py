@@ -16,3 +16,8 @@ def rows(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     older = points[:-NEWEST]
     step = max(1, -(-len(older) // OLDER))
     return [*reversed(points[-NEWEST:]), *older[::-step]]
+
+
+def cell(value: float | None, scale: float = 1) -> str:
+    """Return a figure of a point as a table tells it: one decimal, none where it is whole."""
+    return "—" if value is None else f"{value * scale:,.1f}".removesuffix(".0")
