@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 MAX_TEXT: Final = 220
 """Characters of the longest text, so that its cookie stays under 300 bytes."""
 
-_REMEMBERED_PASSES: Final = 65_536
+_REMEMBERED_PASSES: Final = 4_096
+"""As many as of the cookies they come in: who asks for a page and what belongs to it does so within seconds."""
 _REMEMBERED_PLACES: Final = 16
 """One answer may name a place's token several times."""
 _SIGNATURE: Final = r"\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .visitor import Header
 
+_LOOKED_AT_BYTES: Final = 512
 RETRY_SECONDS: Final = 300
 """When a crawler that was sent away should come again."""
 
@@ -42,10 +43,10 @@ _BEGINNINGS: Final = ("whatsapp/",)
 
 def is_crawler(headers: Sequence[Header]) -> bool:
     """Whether the User-Agent of a request's `headers` names a known crawler."""
-    return any(name == b"user-agent" and _names_one(value) for name, value in headers)
+    return any(name == b"user-agent" and _names_one(value[:_LOOKED_AT_BYTES]) for name, value in headers)
 
 
 @lru_cache(1_024)
 def _names_one(user_agent: bytes) -> bool:
-    text = user_agent[:512].decode("latin-1").lower()
+    text = user_agent.decode("latin-1").lower()
     return text.startswith(_BEGINNINGS) or _NAMES.search(text) is not None

@@ -59,7 +59,8 @@ SOLVING_SECONDS: Final = 60
 """How long a browser may be at a challenge before it is given another."""
 PASS_GRACE_SECONDS: Final = 3_600
 """How long after its session's end a pass is kept and, while the store is away, honoured."""
-_REMEMBERED_RENEWALS: Final = 16_384
+_REMEMBERED_RENEWALS: Final = 4_096
+"""More than are renewed while a browser's requests with the old pass are under way; the oldest go first."""
 
 
 class Proofs:
@@ -274,11 +275,11 @@ class Desk:
         if flight.cancelled() or flight.exception() is not None:
             return
         renewed = flight.result()
+        self._renewed.pop(key, None)
         if renewed is None:
-            self._renewed.pop(key, None)
             return
         if len(self._renewed) >= _REMEMBERED_RENEWALS:
-            self._renewed.clear()
+            del self._renewed[next(iter(self._renewed))]
         self._renewed[key] = renewed
 
     def honours(self, claims: PassClaims) -> bool:

@@ -43,7 +43,9 @@ _FORWARDING_PREFIXES: Final = (b"x-forwarded-", b"x-original-")
 
 
 _PLAIN, _COOKIE, _HOST, _AUTHORIZATION, _FORWARDED, _NEVER = range(6)
+_LONGEST_ADDRESS: Final = 64
 _MOST_KINDS: Final = 4_096
+_LONGEST_NAME_BYTES: Final = 64
 _kinds: dict[bytes, int] = {b"cookie": _COOKIE, b"host": _HOST, b"authorization": _AUTHORIZATION}
 """What is known of names seen so far: a request has a dozen, and they are always the same."""
 
@@ -55,7 +57,7 @@ def _kind(name: bytes) -> int:
         kind = _NEVER
     elif plain in _FORWARDING or plain.startswith(_FORWARDING_PREFIXES):
         kind = _FORWARDED if plain == name else _NEVER
-    if len(_kinds) < _MOST_KINDS:
+    if len(_kinds) < _MOST_KINDS and len(name) <= _LONGEST_NAME_BYTES:
         _kinds[name] = kind
     return kind
 
@@ -229,7 +231,7 @@ class TrustedProxies:
         self._remembered = lru_cache(1_024)(self._holds)
 
     def __contains__(self, address: str) -> bool:
-        return bool(self._networks) and self._remembered(address)
+        return bool(self._networks) and len(address) <= _LONGEST_ADDRESS and self._remembered(address)
 
     def _holds(self, address: str) -> bool:
         known = parse_address(address)

@@ -57,13 +57,17 @@ def choose(address: str, chosen: Chosen, accept_language: str, default: str) -> 
     return chosen.tag or preferred(accept_language) or nearest(default) or "en"
 
 
-@lru_cache(1_024)
 def nearest(tag: str) -> str:
     """Return the tag of ours that `tag` means: itself, or with its end cut off (RFC 4647, 3.4); "" when none.
 
     Underscores pass for hyphens, since many shops write `pt_BR`.
     """
-    parts = tag[: _LONGEST_TAG + 1].strip().lower().replace("_", "-").split("-")
+    return _nearest(tag[: _LONGEST_TAG + 1])
+
+
+@lru_cache(1_024)
+def _nearest(tag: str) -> str:
+    parts = tag.strip().lower().replace("_", "-").split("-")
     if len("-".join(parts)) > _LONGEST_TAG:
         return ""
     if parts[0] == "zh" and len(parts) > 2 and parts[1] in {"hans", "hant"}:
@@ -76,11 +80,15 @@ def nearest(tag: str) -> str:
     return ""
 
 
-@lru_cache(1_024)
 def preferred(accept_language: str) -> str:
     """Return the language of ours that an Accept-Language header likes best, or "" when it names none."""
+    return _preferred(accept_language[:_LONGEST_HEADER])
+
+
+@lru_cache(1_024)
+def _preferred(accept_language: str) -> str:
     ranges = []
-    for place, text in enumerate(accept_language[:_LONGEST_HEADER].split(",")):
+    for place, text in enumerate(accept_language.split(",")):
         tag, _, parameter = text.partition(";")
         quality = _quality(parameter)
         if quality > 0:
