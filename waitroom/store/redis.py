@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 UNCONFIGURED = b"unconfigured"
 _ATTEMPTS = 5
 _COUNTS, _PULSED = len(fields(Census)), len(fields(Pulse))
-"""A snapshot may be made by another version of Waitroom, which counts more behind what this one knows."""
+"""A snapshot may be made by another version of Waitroom, which counts more behind what this one knows, or less."""
 
 
 class StoreObserver(Protocol):
@@ -222,7 +222,7 @@ class RedisStore:
             _census(facts["census"]),
             facts["frontier_us"],
             tuple((score_us, position) for score_us, position in facts["points"]),
-            tuple(Pulse(*numbers[:_PULSED]) for numbers in facts["pulses"]),
+            tuple(Pulse(*numbers[:_PULSED]) for numbers in facts["pulses"] if len(numbers) >= _PULSED),
         )
 
     async def configure(
