@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,12 +142,12 @@ async def test_a_clock_that_is_wrong_gains_nothing(house: House) -> None:
     now_ms = house.bench.now_us // 1000
     claims = tokens.read_queue(waiter.jar[QUEUE], "sale", now_ms)
     late = tokens.sign_queue(
-        replace(claims, visitor="l" * 22, least_position=0, score_us=claims.score_us + 3_600_000_000)
+        claims._replace(visitor="l" * 22, least_position=0, score_us=claims.score_us + 3_600_000_000)
     )
     assert (await Browser(house.front, {QUEUE: late}).stands()) == ("waiting", 2)
     assert (await waiter.stands()) == ("waiting", 1)
 
-    early = replace(claims, visitor="e" * 22, score_us=claims.score_us - 3_600_000_000)
+    early = claims._replace(visitor="e" * 22, score_us=claims.score_us - 3_600_000_000)
     census = await house.store.census("sale")
     assert early.generation == census.generation
     assert (await Browser(house.front, {QUEUE: tokens.sign_queue(early)}).stands())[0] in {"new", "waiting"}

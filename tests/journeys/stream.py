@@ -7,7 +7,7 @@ import itertools
 import os
 import random
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from waitroom.domain.claims import QueueClaims
@@ -193,7 +193,7 @@ class Stream:
                 visit = await gateway.enter(QUEUE, token.visitor, claims=token, purpose=Purpose.JOIN)
                 if token.provisional and 0 <= token.score_us - visit.score_us < 1_000_000:
                     # It was done in time, only nobody could say so.
-                    self.tokens[token.visitor] = replace(token, score_us=visit.score_us)
+                    self.tokens[token.visitor] = token._replace(score_us=visit.score_us)
                 return
             await asyncio.sleep(0.1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,7 +164,7 @@ def test_a_format_that_is_not_known_counts_as_none_even_when_signed_and_is_told_
 def test_what_another_version_put_behind_the_fields_is_passed_over(
     more: str, told: tuple[int, int | None] | None, least: int
 ) -> None:
-    claims = dataclasses.replace(PLACE, told=told, least_position=least)
+    claims = PLACE._replace(told=told, least_position=least)
     place = TOKENS._queue.sign(TOKENS.sign_queue(claims).rpartition(".")[0] + more).decode()
     pass_ = TOKENS._pass.sign(TOKENS.sign_pass(ADMISSION).rpartition(".")[0] + more).decode()
     assert TOKENS.read_queue(place, "default", NOW_MS) == claims
@@ -198,10 +197,10 @@ def test_without_a_key_nothing_starts() -> None:
 @pytest.mark.parametrize(
     "claims",
     [
-        dataclasses.replace(ADMISSION, room="a~b"),
-        dataclasses.replace(ADMISSION, visitor="short"),
-        dataclasses.replace(ADMISSION, generation="a.b"),
-        dataclasses.replace(ADMISSION, issued_ms=-1),
+        ADMISSION._replace(room="a~b"),
+        ADMISSION._replace(visitor="short"),
+        ADMISSION._replace(generation="a.b"),
+        ADMISSION._replace(issued_ms=-1),
     ],
 )
 def test_claims_that_do_not_fit_are_not_signed(claims: PassClaims) -> None:

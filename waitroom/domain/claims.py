@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 QUEUE_TOKEN_SECONDS = 86_400
 """A place is forgotten a day after it was given."""
@@ -16,8 +16,7 @@ def is_visitor(text: str) -> bool:
     return _VISITOR.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class QueueClaims:
+class QueueClaims(NamedTuple):
     """A place in a queue."""
 
     room: str
@@ -38,8 +37,7 @@ class QueueClaims:
         return now_ms >= self.score_us // 1000 + QUEUE_TOKEN_SECONDS * 1000
 
 
-@dataclass(frozen=True, slots=True)
-class PassClaims:
+class PassClaims(NamedTuple):
     """An admission."""
 
     room: str

@@ -15,9 +15,8 @@ _PAIRS: Final = [one + other for one in ALPHABET for other in ALPHABET]
 
 def short_code(visitor: str) -> str:
     """Return the code of a visitor's id, such as `7F3K-92QD`: the first 40 bits of its SHA-256."""
-    number = int.from_bytes(mark_of(visitor.encode("ascii")), "big")
-    one, two, three, four = (_PAIRS[number >> shift & 1_023] for shift in (30, 20, 10, 0))
-    return f"{one}{two}-{three}{four}"
+    bits = int.from_bytes(mark_of(visitor.encode("ascii")), "big")
+    return f"{_PAIRS[bits >> 30]}{_PAIRS[bits >> 20 & 1_023]}-{_PAIRS[bits >> 10 & 1_023]}{_PAIRS[bits & 1_023]}"
 
 
 def read_short_code(text: str) -> str:

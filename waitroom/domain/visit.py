@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .room import Mode
@@ -64,8 +64,7 @@ class Answer(StrEnum):
     """Not asked for a place: too many newcomers came from the same network; `left_ms` until the next may."""
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """The store's answer about one visitor. Times are the store's, in ms since the epoch."""
 
     answer: Answer

@@ -22,6 +22,7 @@ from .document import takes_gzip
 from .language import reader_language
 from .place import addresses_of
 from .problems import plain_problem, problem
+from .queue import send_whole
 from .tunnel import EditedTunnel
 from .visitor import read_manner
 
@@ -90,7 +91,7 @@ class Gate:
                 answer = self._documents.answer(path[len(self._below_prefix) : -len(_DOCUMENT)])
                 if answer is not None:
                     status, headers, body = answer.to(scope["headers"])
-                    await _send(scope, send, status, headers, body)
+                    await send_whole(scope, send, status, headers, body)
                     return
             await self._own(scope, receive, send)
             return
@@ -366,14 +367,4 @@ async def _refuse(scope: Scope, send: Send, detail: str) -> None:
 
 async def _answer(scope: Scope, send: Send, status: int, body: bytes, headers: list[Header]) -> None:
     headers.append((b"content-length", str(len(body)).encode("ascii")))
-    await _send(scope, send, status, headers, body)
-
-
-async def _send(scope: Scope, send: Send, status: int, headers: list[Header], body: bytes) -> None:
-    rest: Message = {"body": b"" if scope["method"] == "HEAD" else body, "more_body": False}
-    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
-    if "waitroom.body_in_start" in (scope.get("extensions") or ()):
-        await send({**start, **rest})
-    else:
-        await send(start)
-        await send({"type": "http.response.body", **rest})
+    await send_whole(scope, send, status, headers, body)

@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from waitroom.store.base import RoomRecord
 
 
-BLANK: Final[dict[str, Any]] = {
-    "position": 0,
-    "ahead": 0,
-    "behind": None,
-    "admitted_per_minute": 0,
-    "called_ms": 0,
-    "hold_seconds_left": 0,
-    "score_us": 0,
-    "short_code": "",
-    "now_ms": 0,
-}
-"""What is a visitor's own of a standing, or not the same for long, with nothing in its place."""
 MOST_REMEMBERED: Final = 99_999_999
 """The largest position that a token has room for."""
 
@@ -45,32 +33,33 @@ class Standing(NamedTuple):
     """The mode in force: a room that opens later is paused until then."""
     reason: str
     """What keeps the next visitor out, as `domain.admission.Limit` says it; "" when that is not known."""
-    position: int
-    """1 is next; 0 when not waiting or not known."""
-    ahead: int
-    behind: int | None
-    """How many came later and wait; None when that is not known."""
     wait: tuple[int, int | None] | None
     """Minutes from and to (None: open), or None when nobody can say."""
-    admitted_per_minute: int
-    """As measured; 0 also while that cannot be told."""
     poll_after_seconds: int
     claim_seconds_left: int
     """For called: how long the turn is kept."""
-    called_ms: int
-    """For called and missed: when the turn came; else 0."""
-    hold_seconds_left: int
-    """For missed: how long the place at the front is kept."""
     recovering: bool
     generation: str
-    score_us: int
     opens_ms: int | None
     """When the room opens, while that is to come."""
     messages: tuple[Message, ...]
     """What the shop says, newest first."""
-    short_code: str
+    # From here on a visitor's own, or not the same for long.
+    position: int = 0
+    """1 is next; 0 when not waiting or not known."""
+    ahead: int = 0
+    behind: int | None = None
+    """How many came later and wait; None when that is not known."""
+    admitted_per_minute: int = 0
+    """As measured; 0 also while that cannot be told."""
+    called_ms: int = 0
+    """For called and missed: when the turn came; else 0."""
+    hold_seconds_left: int = 0
+    """For missed: how long the place at the front is kept."""
+    score_us: int = 0
+    short_code: str = ""
     """What a visitor quotes to customer service; "" without a place."""
-    now_ms: int
+    now_ms: int = 0
     """The store's time."""
 
     @property
@@ -85,6 +74,10 @@ class Standing(NamedTuple):
             document["wait"] = {"low_minutes": low_minutes, "high_minutes": high_minutes}
         document["messages"] = [message.as_json() for message in self.messages]
         return document
+
+
+SHARED_FACTS: Final = Standing._fields.index("position")
+"""So many come first that are the same for all who are shown the same page."""
 
 
 def standing_of(

@@ -11,7 +11,7 @@ import base64
 import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from waitroom.tokens import is_pass
 
@@ -173,8 +173,7 @@ def _texts(own_cookies: tuple[bytes, ...], kind: str, room: str, secure: bool) -
 _known_texts = lru_cache(_REMEMBERED)(_texts)
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(NamedTuple):
     """How a request asks."""
 
     navigation: bool

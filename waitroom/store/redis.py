@@ -169,13 +169,15 @@ class RedisStore:
             token = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
         reply = await self._run("enter", room, visitor, purpose.value, *token, new_generation(), *memory.arguments())
         answer, now_ms, version, generation, epoch, score, position, end, left, active, entries = reply
-        self._heard(memory, now_ms, generation.decode(), active, entries)
-        await self._follow_version(room, int(version))
+        generation = generation.decode()
+        self._heard(memory, now_ms, generation, active, entries)
+        if int(version) != memory.record.version:
+            await self._follow_version(room, int(version))
         return Visit(
             answer=Answer(answer.decode()),
             visitor=visitor,
             now_ms=int(now_ms),
-            generation=generation.decode(),
+            generation=generation,
             epoch=int(epoch),
             score_us=int(score),
             position=int(position),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from waitroom.domain.message import EVERYBODY
 from waitroom.words.texts import isolated
 
-from ..standing import BLANK
+from ..standing import SHARED_FACTS, Standing
 from .pieces import CODE, GO, HERE, NUMBER, POSITION, RESTART, STOP, TOKEN_URL
 from .views import VIEWS, view_of
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from waitroom.domain.room import Room
     from waitroom.words.texts import Language
 
-    from ..standing import Standing
 
 _EXACT_BELOW: Final = 1_000
 _LONGEST_MINUTES: Final = 60
@@ -71,8 +70,8 @@ class Shown(NamedTuple):
     """What the page depends on, but for what is each visitor's own. Numbers are rough, as they are shown."""
 
     view: str
-    facts: Standing
-    """Blank in what is the visitor's own (`standing.BLANK`)."""
+    shared: tuple[Any, ...]
+    """The facts of a standing that are not a visitor's own."""
     addresses: Addresses
     """Marks in place of the visitor's own; "" for those that there are not."""
     placed: bool
@@ -91,6 +90,11 @@ class Shown(NamedTuple):
     banner: bool
     """Whether it says so."""
 
+    @property
+    def facts(self) -> Standing:
+        """The standing, without what is a visitor's own."""
+        return Standing(*self.shared)
+
 
 def shown(
     standing: Standing, addresses: Addresses, *, view: str = "", banner: bool = False, reload: bool = True
@@ -102,7 +106,7 @@ def shown(
     position = standing.position
     return Shown(
         view=seen,
-        facts=standing._replace(**BLANK),
+        shared=standing[:SHARED_FACTS],
         addresses=Addresses(
             addresses.me,
             addresses.join,

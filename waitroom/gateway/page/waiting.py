@@ -17,7 +17,7 @@ from waitroom.static_files import static_path
 from waitroom.words import languages
 from waitroom.words.texts import Words
 
-from ..standing import BLANK
+from ..standing import SHARED_FACTS
 from .pieces import (
     CODE,
     DATA,
@@ -199,7 +199,7 @@ def variables_of(now: Shown, room: Room, language: Language, shop: Shop) -> dict
 
 def _data(now: Shown, shop: Shop, language: Language) -> str:
     """Return what the script is told, as JSON; a mark is where a visitor's own goes (`_own_data`)."""
-    addresses = now.addresses
+    addresses, facts = now.addresses, now.facts
     shared: dict[str, Any] = {}
     if now.view == "checking":
         # Few pages are of this view, and none turns into it: its words would be a burden on all others.
@@ -209,10 +209,10 @@ def _data(now: Shown, shop: Shop, language: Language) -> str:
         "join": addresses.join,
         "queue": addresses.queue,
         "reload": now.reload,
-        "claimed": now.facts.state == "called" and not now.preview,
+        "claimed": facts.state == "called" and not now.preview,
         "preview": now.view if now.preview else "",
         "shop": shop.name,
-        "now": {name: fact for name, fact in now.facts.as_json().items() if name not in BLANK},
+        "now": dict(list(facts.as_json().items())[:SHARED_FACTS]),
     }
     return f'{{"token_url":"{addresses.token_url}",{_json(shared)[1:-2]},{DATA}}}'
 
