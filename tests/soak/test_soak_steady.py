@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.journeys.compare import Case, ask, pass_of
-from tests.journeys.experiment.house import House
+from tests.journeys.experiment.house import KEYS, House
 from tests.journeys.experiment.shop import a_shop
 from tests.journeys.memory import memory_bytes
 from tests.journeys.stage import HOUR, breakable_store
+from waitroom.domain.claims import PassClaims
+from waitroom.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +29,11 @@ pytestmark = [pytest.mark.anyio, pytest.mark.soak]
 
 MINUTES = float(os.environ.get("WAITROOM_SOAK_MINUTES", "30"))
 SETTLING_MINUTES = min(5.0, MINUTES / 2)
-"""Until all that gateways remember is full: 20 visitors a second make 140 requests with as many addresses, a quarter of them to
-each gateway; 4,096 passes and 8,192 addresses are remembered. Growth is judged after that."""
+"""Histories begin, and what else is remembered fills; growth is judged after that."""
+STRANGERS = 24_576
+"""Requests to each machine that fill what its two gateways remember: 4,096 passes and 8,192 addresses each, however unevenly
+their connections are accepted."""
+STRANGERS_CONNECTIONS = 64
 SHARE = 0.7
 CONNECTIONS = 16
 GROWTH_BYTES_PER_10_MINUTES = 1_000_000
@@ -67,6 +72,24 @@ async def load(port: int, cookie: str, seconds: float, every_seconds: float) -> 
     return took
 
 
+async def strangers(port: int, first: int) -> None:
+    """Ask once each for all of them, who have passes of their own and want pages of their own."""
+    tokens, now_ms = Tokens(KEYS[:1]), int(time.time() * 1000)
+    numbers = iter(range(first, first + STRANGERS))
+
+    async def one_after_another() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number in numbers:
+            claims = PassClaims("sale", f"stranger-{number:013}", now_ms, now_ms + 3_600_000, "g")
+            request = Case("GET", f"/page/1000000-{number}").request(
+                cookie=f"waitroom-pass-sale={tokens.sign_pass(claims)}"
+            )
+            await exchange(reader, writer, request)
+        writer.close()
+
+    await asyncio.gather(*(one_after_another() for _ in range(STRANGERS_CONNECTIONS)))
+
+
 def growth(samples: list[tuple[float, int]]) -> float:
     """Return the slope of the straight line that fits (seconds, bytes) best by least squares, in bytes per 10 minutes."""
     n = len(samples)
@@ -94,6 +117,8 @@ async def test_a_long_time_at_70_percent_of_the_maximum_leaves_no_trace(
                     machine.settings["room"] = HOUR
                     await machine.start()
                 cookie = pass_of((await ask(machine.port, Case("GET", "/page/1000000-0").request())).fields)
+                for at, one in enumerate(house.machines, 1):
+                    await strangers(one.port, at * STRANGERS)
                 house.crowd.start()
                 processes = [pid for one in house.machines if one.running for pid in processes_of(one.running)]
                 most = len(await load(machine.port, cookie, 10.0, 0.0)) / 10.0
