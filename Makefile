@@ -60,7 +60,7 @@ journeys-alone: $(VENV)/ready
 	@$(BIN)/python -m pytest -m 'journey and alone and not soak' tests/journeys $(ARGS)
 
 soak: $(VENV)/ready ## Long forms of tests, less than an hour, with a table at the end
-	WAITROOM_LONG_FAULTS=1 WAITROOM_ABORTS=10000 WAITROOM_FUZZ_EXAMPLES=40000 $(BIN)/python -m pytest -o faulthandler_timeout=2700 -p tests.soak.table -m 'soak or scaled' $(ARGS)
+	WAITROOM_LONG_FAULTS=1 WAITROOM_JOINS_PER_SECOND=1000 WAITROOM_ABORTS=10000 WAITROOM_FUZZ_EXAMPLES=40000 $(BIN)/python -m pytest -o faulthandler_timeout=2700 -p tests.soak.table -m 'soak or scaled' $(ARGS)
 
 audit: $(VENV)/ready ## Security lint, least safe versions, bill of materials in dist/, advisories; ARGS=--must-ask fails without them
 	$(BIN)/ruff check --select S --ignore S101 waitroom

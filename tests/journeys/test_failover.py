@@ -13,12 +13,15 @@ from tests.store.farm import ClusterOfSix, Watched, farm
 from waitroom.store.keys import key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.soak]
+pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.alone, pytest.mark.scaled]
 
 
-async def test_a_planned_failover_of_sentinels_loses_nothing(tmp_path: Path) -> None:
+async def test_a_planned_failover_of_sentinels_loses_nothing(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """One replica is promoted, while the other goes on acknowledging to the old master for a second or two."""
     with farm(tmp_path) as servers:
         shop = Watched(servers)
@@ -28,12 +31,14 @@ async def test_a_planned_failover_of_sentinels_loses_nothing(tmp_path: Path) -> 
             await asyncio.to_thread(shop.sentinels[0].ask, "SENTINEL", "FAILOVER", "shop")
 
         found = await Stream(shop.url).run(planned, after=3.5)
-        print(f"sentinels, planned: {found}")
+        record_property("planned:", found)
         check(found)
         assert shop.master() is not before
 
 
-async def test_a_killed_master_of_sentinels_loses_nothing(tmp_path: Path) -> None:
+async def test_a_killed_master_of_sentinels_loses_nothing(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     with farm(tmp_path) as servers:
         shop = Watched(servers)
 
@@ -41,7 +46,7 @@ async def test_a_killed_master_of_sentinels_loses_nothing(tmp_path: Path) -> Non
             shop.master().kill()
 
         found = await Stream(shop.url).run(killed)
-        print(f"sentinels, killed: {found}")
+        record_property("killed:", found)
         check(found)
 
 
@@ -85,7 +90,9 @@ async def test_behind_a_killed_master_everybody_gets_a_page_and_keeps_the_place(
                     await visitor.close()
 
 
-async def test_a_failover_of_a_shard_loses_nothing_planned_and_not(tmp_path: Path) -> None:
+async def test_a_failover_of_a_shard_loses_nothing_planned_and_not(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     with farm(tmp_path) as servers:
         cluster = ClusterOfSix(servers)
 
@@ -94,7 +101,7 @@ async def test_a_failover_of_a_shard_loses_nothing_planned_and_not(tmp_path: Pat
             await asyncio.to_thread(replica.ask, "CLUSTER", "FAILOVER")
 
         found = await Stream(cluster.url).run(planned, after=1.5)
-        print(f"cluster, planned: {found}")
+        record_property("planned:", found)
         check(found)
         for master in {cluster.owner(key(room, "queue")) for room in (QUEUE, "sale")}:
             master.ask("FLUSHALL")
@@ -107,5 +114,5 @@ async def test_a_failover_of_a_shard_loses_nothing_planned_and_not(tmp_path: Pat
             master.start()
 
         found = await Stream(cluster.url).run(killed)
-        print(f"cluster, killed: {found}")
+        record_property("killed:", found)
         check(found)

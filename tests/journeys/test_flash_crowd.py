@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.journeys.experiment.flash import Told
 
-pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.soak, pytest.mark.scaled]
+pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.alone, pytest.mark.scaled]
 
 LONG = "WAITROOM_LONG_FAULTS" in os.environ
 VISITORS, SECONDS = (50_000, 30.0) if LONG else (3_000, 5.0)
