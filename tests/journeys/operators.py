@@ -21,7 +21,7 @@ PASSWORD = "correct horse battery staple"
 def complains(text: str) -> bool:
     """Whether a line of the browser's console is more than its own word on a refusal that a journey wants."""
     return not re.search(
-        r"the server responded with a status of (401|412) |EventSource's response has a MIME type", text
+        r"the server responded with a status of (401|412|422) |EventSource's response has a MIME type", text
     )
 
 

@@ -276,6 +276,38 @@ async def test_a_visitor_is_found_by_the_code_on_their_page(running: Serving, br
         await says(second, "#position", "next")
 
 
+async def test_a_room_is_made_by_keyboard_without_script_and_shoppers_wait_in_it(
+    running: Serving, browser: Browser
+) -> None:
+    small = {"viewport": {"width": 320, "height": 640}, "java_script_enabled": False}
+    async with operator(browser, running, "ada", role="admin", **small) as ada:
+        keyboard = ada.page.keyboard
+        await ada.page.locator("summary", has_text="Make a room").focus()
+        await keyboard.press("Enter")
+        for typed in ("Flash", "/flash/*", "0", "", "Maison"):
+            await keyboard.press("Tab")
+            await keyboard.type(typed)
+        await keyboard.press("Enter")
+        await says(ada.page, "#wrong-name", "lower-case letters")
+        assert await ada.page.input_value("[name=match]") == "/flash/*"
+        await ada.page.locator("[name=name]").focus()
+        await keyboard.press("ControlOrMeta+A")
+        await keyboard.type("flash")
+        await keyboard.press("Enter")
+        await says(ada.page, "h1", "flash")
+        async with Visitor("127.0.0.1", running.port) as visitor, asyncio.timeout(30):
+            while on_site(answer := await visitor.navigate("/flash/")):
+                await asyncio.sleep(0.2)  # until the gateway has heard of the room
+            assert b"Maison" in answer.body
+        await ada.page.locator("summary", has_text="Danger").focus()
+        await keyboard.press("Enter")
+        await ada.page.click("text=Remove the room")
+        await ada.page.fill("[name=confirmed]", "flash")
+        await keyboard.press("Enter")
+        await says(ada.page, "h1", "Rooms")
+        await expect(ada.page.locator('a.room[data-room="flash"]')).to_have_count(0)
+
+
 async def test_the_report_is_read_offline_and_asks_for_nothing(
     running: Serving, browser: Browser, dana: Operator, tmp_path: Path
 ) -> None:

@@ -164,8 +164,21 @@ def _stale(page: Page, sale: Sale) -> None:
     page.locator("text=Somebody was faster").first.wait_for()
 
 
+def _making(page: Page, sale: Sale) -> None:
+    """A room that cannot be, typed without a mouse, with every mistake told."""
+    page.goto(sale.url)
+    page.locator("summary", has_text="Make a room").focus()
+    page.keyboard.press("Enter")
+    for typed in ("Flash Sale", "no-pattern", "many", "-5"):
+        page.keyboard.press("Tab")
+        page.keyboard.type(typed)
+    page.keyboard.press("Enter")
+    page.locator("#wrong-capacity").wait_for()
+
+
 VIEWS: dict[str, Callable[[Page, Sale], None]] = {
     "rooms": _goes_to("/"),
+    "rooms-making": _making,
     "room": _room,
     "room-opened": _opened,
     "confirm": _confirm,

@@ -115,6 +115,79 @@ async def test_mistakes_are_told_beside_what_was_typed(house: House) -> None:
     assert 'value="many"' in (await do(browser, "rate", rate="many")).text
 
 
+FLASH = {
+    "name": "flash", "match": "/flash*\r\nshop.example/sale*", "rate": "1,200", "capacity": "", "shop_name": "Maison",
+    "reason": "a flash sale",
+}  # fmt: skip
+"""A room as it is typed."""
+
+
+async def test_an_administrator_makes_a_room_and_is_led_to_it_and_removes_it(house: House) -> None:
+    browser = await house.logged_in("dana", Role.ADMIN)
+    made = await browser.post("/rooms", data=FLASH)
+    assert (made.status_code, made.headers["location"]) == (303, "/rooms/flash")
+    room = house.store.record("flash").room
+    assert (room.match, room.rate, room.capacity) == (("/flash*", "shop.example/sale*"), 1_200, None)
+    assert room.shop_name == "Maison"
+    page = (await browser.get("/rooms/flash")).text
+    assert "dana: create" in page
+    assert "a flash sale" in page
+    asked = await browser.post("/rooms/flash/do/remove")
+    assert "Type the room" in asked.text
+    gone = await browser.post("/rooms/flash/do/remove", data={"confirmed": "flash"})
+    assert (gone.status_code, gone.headers["location"]) == (303, "/")
+    assert [room.name for room in house.store.made_rooms] == []
+
+
+async def test_every_mistake_in_a_room_stands_beside_what_was_typed_and_nothing_typed_is_lost(house: House) -> None:
+    browser = await house.logged_in("dana", Role.ADMIN)
+    wrong = FLASH | {"name": "Flash Sale", "match": "/flash*\nflash", "rate": "many", "capacity": "-5"}
+    page = await browser.post("/rooms", data=wrong)
+    assert page.status_code == 422
+    assert set(re.findall(r'<p class="error" id="wrong-(\w+)">', page.text)) == {"name", "match", "rate", "capacity"}
+    assert set(re.findall(r'aria-describedby="wrong-(\w+)"', page.text)) == {"name", "match", "rate", "capacity"}
+    for name in ("name", "rate", "capacity", "shop_name", "reason"):
+        assert f'name="{name}" value="{wrong[name]}"' in page.text
+    assert "/flash*\nflash</textarea>" in page.text
+    taken = await browser.post("/rooms", data=FLASH | {"name": "drop"})
+    assert (taken.status_code, 'id="wrong-name"' in taken.text, 'value="1,200"' in taken.text) == (409, True, True)
+    empty = await browser.post("/rooms", data={})
+    assert (empty.status_code, 'id="wrong-match"' in empty.text) == (422, True)
+    assert house.store.made_rooms == []
+
+
+async def test_an_operator_makes_no_room_and_is_shown_no_form_for_it(house: House) -> None:
+    browser = await house.logged_in("noa", Role.OPERATOR)
+    assert 'action="/rooms"' not in (await browser.get("/")).text
+    assert (await browser.post("/rooms", data=FLASH)).status_code == 403
+    assert house.store.made_rooms == []
+
+
+async def test_any_live_setting_can_be_set_and_one_of_limits_only_where_it_asks(house: House) -> None:
+    browser = await house.logged_in("dana", Role.OPERATOR)
+    assert (await do(browser, "setting", setting="claim_seconds", value="60")).status_code == 303
+    assert (await do(browser, "setting", setting="sound", value="false")).status_code == 303
+    room = house.store.record("drop").room
+    assert (room.claim_seconds, room.sound) == (60, False)
+    assert (await do(browser, "setting", setting="claim_seconds", value="file")).status_code == 303
+    assert house.store.record("drop").room.claim_seconds == 120
+    for setting, value in (("claim_seconds", "soon"), ("rate", "9000000"), ("nothing", "1")):
+        page = await do(browser, "setting", setting=setting, value=value)
+        assert (page.status_code, f'name="value" value="{value}"' in page.text) == (422, True)
+    assert house.store.record("drop").room.rate == 600
+
+
+async def test_who_has_no_password_yet_is_given_another_link(house: House) -> None:
+    browser = await house.logged_in("dana", Role.ADMIN)
+    await browser.post("/people/add", data={"name": "noa", "role": "viewer"})
+    again = await browser.post("/people/invite", data={"name": "noa"})
+    link = re.search(r"/welcome\?link=[^<]+", again.text)
+    assert link
+    assert (await browser.get(link[0])).status_code == 200
+    refused = await browser.post("/people/invite", data={"name": "dana"})
+    assert (refused.status_code, "has a password" in refused.text) == (409, True)
+
+
 async def test_a_message_is_said_in_two_languages_presets_kept_and_ramps_begun(house: House) -> None:
     browser = await house.logged_in("dana", Role.OPERATOR)
     said = {"text.*": "Back at ten", "language": "he", "in_language": "חוזרים בעשר"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from waitroom.admin.console.deeds import FORMS, deed
+from waitroom.admin.console.deeds import FORMS, beside, deed, making, others
 from waitroom.admin.console.friction import question
 from waitroom.admin.console.tables import cell, rows
 from waitroom.admin.report.document import document, incidents, totals
@@ -16,7 +16,8 @@ from waitroom.admin.report.moments import ago, wait_words
 from waitroom.admin.report.svg import CHARTS, draw
 from waitroom.admin.verbs import VERBS, Mistaken, RoomState
 from waitroom.admin.verbs.figures import figures
-from waitroom.domain.room import Room
+from waitroom.domain.room import LIVE_FIELDS, Room
+from waitroom.errors import Mistake
 
 
 def state(**changes: Any) -> RoomState:
@@ -71,7 +72,7 @@ def test_what_cannot_be_taken_back_asks_for_the_rooms_name(verb: str, given: dic
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_means_a_verb_that_there_is(form: str) -> None:
     fields = {"rate": "1,200", "capacity": "none", "to": "5", "minutes": "2.5", "count": "7", "preset": "calm",
-              "text.*": "hi", "text.he": " ", "language": "he", "in_language": "שלום", "of": "3"}  # fmt: skip
+              "setting": "burst", "value": "9", "text.*": "hi", "text.he": " ", "language": "he", "in_language": "שלום", "of": "3"}  # fmt: skip
     verb, given = deed(form, fields)
     VERBS[verb].arguments.model_validate(given)
 
@@ -85,6 +86,34 @@ def test_forms_are_read_as_people_write() -> None:
     assert deed("message", {"text.*": "hi", "until": "30 min"}) == ("message", {"message": {"*": "hi"}, "minutes": 30})
     with pytest.raises(Mistaken, match="'many' is no number"):
         deed("rate", {"rate": "many"})
+    assert deed("setting", {"setting": "burst", "value": " none "}) == ("change", {"changes": {"burst": "none"}})
+
+
+@pytest.mark.parametrize("name", ["rate", "capacity", "mode", "name", "match", ""])
+def test_a_setting_with_a_form_that_asks_first_is_set_by_no_other_form(name: str) -> None:
+    with pytest.raises(Mistaken, match="is not set here"):
+        deed("setting", {"setting": name, "value": "9"})
+
+
+def test_every_other_live_setting_is_shown_as_it_would_be_typed() -> None:
+    shown = others(state(sound=False, burst=None, shop_name="Maison").room)
+    with_forms = {"rate", "ramp", "capacity", "mode", "message", "message_until", "presets"}
+    assert set(shown) == set(LIVE_FIELDS) - with_forms
+    assert (shown["sound"], shown["burst"], shown["shop_name"], shown["home_url"]) == ("false", "none", "Maison", "")
+
+
+def test_a_room_is_made_of_what_was_typed_and_never_of_the_whole_site_unsaid() -> None:
+    typed = {"name": " flash ", "match": "/flash*\r\n\r\n POST /cart*", "rate": "1,200", "capacity": ""}
+    settings = {"match": ["/flash*", "POST /cart*"], "rate": "1200", "capacity": ""}
+    assert making(typed) == {"name": "flash", "settings": settings}
+    assert making({"shop_name": " Maison "})["settings"]["shop_name"] == "Maison"
+    assert making({"match": " \n"})["settings"]["match"] == [""]
+
+
+def test_each_mistake_stands_beside_its_field() -> None:
+    mistakes = [Mistake("match.0", "wrong"), Mistake("match.3", "odd"), Mistake("rate", "many", "a number"),
+                Mistake("room", "all of it")]  # fmt: skip
+    assert beside(mistakes) == {"match": "wrong; odd", "rate": "many (a number)", "": "all of it"}
 
 
 def test_latencies_are_read_at_a_glance() -> None:

@@ -22,7 +22,7 @@ from waitroom.domain.audit import Author, Source
 from waitroom.errors import Refused, VersionConflict, WaitroomError
 from waitroom.words.languages import LANGUAGES
 
-from .deeds import FORMS, deed
+from .deeds import FORMS, beside, deed, making, others
 from .friction import question
 from .live import NOBODY
 from .tables import cell, rows
@@ -56,6 +56,7 @@ class Console:
             Route(f"{BASE}/events", self.live, methods=["GET"]),
             Route("/live.json", self.live_once, methods=["GET"]),
             Route("/audit", self.log, methods=["GET"]),
+            Route("/rooms", self.make, methods=["POST"]),
             Route("/rooms/{room}", self.room, methods=["GET"]),
             Route("/rooms/{room}/visitors", self.visitor, methods=["GET"]),
             Route("/rooms/{room}/report", self.report, methods=["GET"]),
@@ -69,9 +70,23 @@ class Console:
     # Looking.
 
     async def home(self, request: Request) -> Response:
+        return await self._home(request)
+
+    async def _home(
+        self,
+        request: Request,
+        *,
+        status: int = 200,
+        wrong: dict[str, str] | None = None,
+        typed: dict[str, str] | None = None,
+    ) -> Response:
+        """`wrong` is what is wrong with each field of the form that makes a room, "" for the whole."""
         caller = must(request, Role.VIEWER)
         document = await self._live.document()
-        return self._pages.show("home.html", caller=caller, rooms=document["rooms"], now_ms=document["now_ms"])
+        return self._pages.show(
+            "home.html", caller=caller, status=status, rooms=document["rooms"], now_ms=document["now_ms"],
+            may_make=caller.may(VERBS["create"].role), wrong=wrong or {}, typed=typed or {},
+        )  # fmt: skip
 
     async def live(self, request: Request) -> Response:
         must(request, Role.VIEWER)
@@ -108,7 +123,8 @@ class Console:
             charts=charts, points=points, rows=rows(points), cell=cell, marks=marks, lines=lines[:_RECENT_LINES],
             span=span, spans=list(_CHART_MS),
             now_ms=now_ms, ago=ago, clock=clock, moment=moment, told=told, languages=_LANGUAGES, done=done,
-            may_operate=caller.may(Role.OPERATOR), may_admin=caller.may(Role.ADMIN),
+            may_operate=caller.may(Role.OPERATOR), may_admin=caller.may(Role.ADMIN), others=others(state.room),
+            made=any(room.name == state.name for room in self._verbs.store.made_rooms),
             **({"error": "", "typed": {}} | said),
         )  # fmt: skip
 
@@ -145,6 +161,19 @@ class Console:
 
     # Doing.
 
+    async def make(self, request: Request) -> Response:
+        """Make a room and lead to its page, or tell every mistake beside what was typed."""
+        caller = must(request, VERBS["create"].role)
+        fields = await form(request)
+        author = Author(caller.who, secrets.token_hex(8), Source.CONSOLE, fields.get("reason", "").strip())
+        try:
+            state = await self._verbs.perform("create", making(fields), author)
+        except Mistaken as mistaken:
+            return await self._home(request, status=422, wrong=beside(mistaken.mistakes), typed=fields)
+        except Refused as refusal:
+            return await self._home(request, status=refusal.status, wrong={"name": refusal.public}, typed=fields)
+        return RedirectResponse(f"/rooms/{quote(state.name)}", 303, headers={"cache-control": "no-store"})
+
     def _doing(self, name: str) -> Any:
         async def endpoint(request: Request) -> Response:
             return await self._do(request, name)
@@ -153,8 +182,7 @@ class Console:
 
     async def _do(self, request: Request, name: str) -> Response:
         """Do what a form asks, ask back where much is at stake, and say who was faster when somebody was."""
-        verb_of_form = deed(name, {"rate": "0", "capacity": "0", "to": "0", "minutes": "1", "count": "1"})[0]
-        caller = must(request, VERBS[verb_of_form].role)
+        caller = must(request, VERBS[FORMS[name]].role)
         fields = await form(request)
         state = await self._state(request)
         author = Author(caller.who, secrets.token_hex(8), Source.CONSOLE, fields.get("reason", "").strip())

@@ -49,6 +49,7 @@ class People:
     def routes(self) -> list[Route]:
         changes: dict[str, Callable[[Request, dict[str, str], Author], Awaitable[dict[str, str]]]] = {
             "/people/add": self._add,
+            "/people/invite": self._invite,
             "/people/role": self._role,
             "/people/reset": self._reset,
             "/people/remove": self._remove,
@@ -104,6 +105,10 @@ class People:
         name = fields.get("name", "").strip().lower()
         link = await self._accounts.add(name, _role(fields), author)
         return {"kind": "link", "of": name, "text": self._welcome_url(request, link)}
+
+    async def _invite(self, request: Request, fields: dict[str, str], author: Author) -> dict[str, str]:
+        name = fields.get("name", "")
+        return {"kind": "link", "of": name, "text": self._welcome_url(request, await self._accounts.invite(name))}
 
     async def _role(self, request: Request, fields: dict[str, str], author: Author) -> dict[str, str]:
         await self._accounts.give_role(fields.get("name", ""), _role(fields), author)
