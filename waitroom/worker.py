@@ -88,7 +88,9 @@ async def serve(role: str, settings_file: Path, listener: socket.socket, channel
         metrics.up(role)
         gc.collect()
         gc.freeze()  # what is there by now stays: the collector need not look at it again
-        gc.set_threshold(20_000, 20, 50)  # a request leaves no cycles behind, so there is little to look for
+        gc.set_threshold(
+            20_000, 20, 50
+        )  # neither a request nor a connection leaves circles behind: there is little to look for
         await server.serve([listener])
     finally:
         obeying.cancel()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 import tracemalloc
+import weakref
 
 import pytest
 
+from tests.gateway.edge import BOTH_LOOPS, CLOSE, GET, HOST, WITHIN_SECONDS, Receive, Scope, Send, Serve, echo, until
 from tests.gateway.front import Front
 from waitroom.settings import GatewaySettings
 
@@ -54,3 +57,43 @@ async def test_nothing_long_that_visitors_send_is_remembered() -> None:
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < REQUESTS * LONG / 2
+
+
+async def echo_or_switch(scope: Scope, receive: Receive, send: Send) -> None:
+    tunnel = scope["extensions"].get("waitroom.tunnel")
+    if tunnel is None:
+        await echo(scope, receive, send)
+        return
+    over = asyncio.Event()
+    await tunnel.open(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", lambda data: None, over.set, over.set)
+    await over.wait()
+
+
+@BOTH_LOOPS
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GET + b"\r\n",
+        GET + CLOSE + b"\r\n",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\nbody",
+        GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ],
+    ids=["kept", "closed", "with a body", "switched"],
+)
+async def test_a_connection_that_is_over_leaves_no_circle_for_the_collector(serve: Serve, request_: bytes) -> None:
+    edge = await serve(echo_or_switch)
+    gc.disable()
+    try:
+        reader, writer = await edge.connect()
+        writer.write(request_[:10])
+        async with asyncio.timeout(WITHIN_SECONDS):
+            while not edge.server.server_state.connections:
+                await asyncio.sleep(0.001)
+            connection = weakref.ref(next(iter(edge.server.server_state.connections)))
+            writer.write(request_[10:])
+            await until(reader, b"\r\n\r\n")
+            writer.close()
+            while connection() is not None:
+                await asyncio.sleep(0.001)
+    finally:
+        gc.enable()

@@ -169,10 +169,11 @@ class GatewayProtocol(HttpToolsProtocol):
             if exchange is not None:
                 exchange.disconnect()  # type: ignore[attr-defined]  # the pipeline holds nothing but ours
         self.pipeline.clear()
-        self._running = None
         self.flow.resume_writing()
         if self._tunnel is not None:
             self._tunnel.lose()
+        # What is over is let go of: a circle would stand in memory until the collector comes by, which is seldom.
+        self.cycle = self._running = self._tunnel = None  # type: ignore[assignment]
         self._reader.close()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # the parent never keeps it open

@@ -60,7 +60,7 @@ class RequestReader:
 
     def close(self) -> None:
         """No more will be read."""
-        self._parser = None  # type: ignore[assignment]  # it holds bound methods of ours: break the circle
+        self._parser = self._requests = None  # type: ignore[assignment]  # both hold what holds us: break the circles
 
     def feed(self, data: memoryview) -> bytes:
         """Read on, and give back what follows a WebSocket request. Raises RequestRefused; then nothing may follow."""

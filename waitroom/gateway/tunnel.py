@@ -31,7 +31,7 @@ class ClientTunnel:
         self._transport = transport
         self._flow = flow
         self._loop = loop
-        self._on_open = on_open
+        self._on_open: Callable[[], None] | None = on_open
         self._backlog: list[bytes] = []
         self._backlog_bytes = 0
         self._flowing = False
@@ -53,10 +53,12 @@ class ClientTunnel:
 
         `on_data` gets every byte that followed the request head, in order; `on_eof` comes at most once, `on_lost`
         exactly once and last. None of them is called before `open` has returned, even if the client has
-        already gone. Raises RuntimeError if a response has begun or the tunnel is open.
+        already gone. Raises RuntimeError if a response has begun, the tunnel is open, or the application has returned.
         """
         if self.is_open:
             raise RuntimeError("The tunnel is already open.")
+        if self._on_open is None:
+            raise RuntimeError("The application has returned; the tunnel cannot be opened.")
         self._on_open()
         self.is_open = True
         self._on_data, self._on_eof, self._on_lost = on_data, on_eof, on_lost
@@ -96,7 +98,7 @@ class ClientTunnel:
 
     def leave(self) -> None:
         """The application has returned: whatever it left open is closed, and it hears no more."""
-        self._on_data = self._on_eof = self._on_lost = None
+        self._on_open = self._on_data = self._on_eof = self._on_lost = None
         if self.is_open and not self._transport.is_closing():
             self._transport.close()
 
