@@ -12,6 +12,7 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 
 from tests.journeys.stage import ADMIN_TOKEN, Visitor, observing_site, serving, write_config
+from tests.journeys.witness import operate
 
 pytestmark = [pytest.mark.anyio, pytest.mark.journey]
 
@@ -37,6 +38,11 @@ async def run(*command: str) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode().strip(), err.decode()
 
 
+def moment(seconds: float) -> str:
+    """Return when that is, so far from now."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+
+
 def told_of(err: str) -> list[list[str]]:
     """What a client told on the way: view and, where there was one, position."""
     return [line.split() for line in err.splitlines()]
@@ -44,15 +50,18 @@ def told_of(err: str) -> list[list[str]]:
 
 async def test_the_example_clients_wait_for_their_turn_and_fetch(tmp_path: Path) -> None:
     """Before a room opens, while it admits ten a second, at once when nobody waits, and not when it is closed."""
-    opens_at = datetime.now(UTC) + timedelta(seconds=10)
-    async with observing_site() as site, asyncio.timeout(60):
+    async with observing_site() as site, asyncio.timeout(120):
         config = write_config(
-            tmp_path, backend=f"http://127.0.0.1:{site.port}", rate=600, burst=1, opens_at=opens_at.isoformat()
+            tmp_path, backend=f"http://127.0.0.1:{site.port}", rate=600, burst=1, opens_at=moment(3_600)
         )
         with serving(config, tmp_path) as running:
             await asyncio.gather(*(join(running.port) for _ in range(AHEAD)))
             url = f"{running.url}/api/cart?id=7"
-            waited = await asyncio.gather(*(run(*command, url) for command in CLIENTS.values()))
+            waiting = asyncio.gather(*(run(*command, url) for command in CLIENTS.values()))
+            while (await operate(running, "GET", ""))["census"]["waiting"] < AHEAD + len(CLIENTS):
+                await asyncio.sleep(0.1)
+            await operate(running, "PATCH", "", {"changes": {"opens_at": moment(1)}})
+            waited = await waiting
             assert len(site.first_seen) == len(CLIENTS), "nobody but the clients entered"
             at_once = []
             for command in CLIENTS.values():

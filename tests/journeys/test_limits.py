@@ -98,5 +98,6 @@ def check(site: Site, journal: list[tuple[int, str, str, int]]) -> None:
     print(
         f"calls {len(calls)}, paced {len(paced)} in {seconds:.1f} s: {per_minute:.0f}/min; idle {longest_idle_ms} ms; peak {site.peak_active}"
     )
-    assert seconds > 5
-    assert per_minute == pytest.approx(RATE, rel=0.01)
+    assert seconds > 2
+    # Between two calls and two beats: as many as one beat calls, more or less.
+    assert per_minute == pytest.approx(RATE, rel=0.01, abs=RATE * 0.1 / seconds)
