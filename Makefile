@@ -25,7 +25,10 @@ demo: $(VENV)/ready ## A toy shop, the gateway, 400 shoppers; ARGS=--unprotected
 machine: $(VENV)/ready
 	@$(BIN)/python tests/journeys/browser_setup.py
 
-test: check unit coverage journeys ## All tests, with the real store and a real browser
+test: machine ## All tests, with the real store and a real browser
+	@rm -f .coverage .coverage.*
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit-edge unit-rest check
+	@$(MAKE) --no-print-directory coverage journeys
 
 check: $(VENV)/ready ## Types and lint
 	$(BIN)/ruff check
