@@ -22,7 +22,6 @@ from waitroom.store.base import Purpose
 
 from .newcomers import NO_ATTEMPT, Newcomers
 from .standing import Standing, position_of, standing_of, state_of
-from .turns import Turns
 from .visitor import (
     PASS,
     QUEUE,
@@ -110,7 +109,6 @@ class Desk:
         self._away_since_ms: int | None = None
         self._last_provisional_us = 0
         self.newcomers = Newcomers(settings, store, tokens, metrics, log, self.trusted, new_visitor, captcha)
-        self._turns = Turns()
         self._flights: dict[tuple[str, str], asyncio.Task[PassClaims | None]] = {}
         self._renewed: dict[tuple[str, str], PassClaims] = {}
 
@@ -193,9 +191,7 @@ class Desk:
 
         A newcomer with a challenge to pass, or from a network of which too many came, is not let near the queue.
         `attempt` is what came of what they brought; `plain`: they cannot pass one, and few such may come.
-        Both what leads to the question and what follows from the answer take turns.
         """
-        await self._turns.take()
         known = proofs.queue or proofs.pass_
         if known is None and purpose is not Purpose.LOOK:
             stopped = await self.newcomers.stopped(record, asked, purpose, attempt=attempt, plain=plain)
@@ -208,7 +204,6 @@ class Desk:
         except StoreUnavailable as error:
             self._away(error)
             return self._alone(record, visitor, proofs, purpose)
-        await self._turns.take()
         self._back()
         if visit.answer is Answer.ADMITTED and visit.score_us and purpose is not Purpose.LOOK:
             self._note_wait(record.room, visit, proofs.queue)
