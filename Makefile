@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# What runs beside the rest of its kind; about half of the time each.
+# What runs beside the rest of its kind; about as long each.
 EDGE := tests/gateway tests/proxy tests/admin tests/settings
-PAGES := tests/attack tests/gateway tests/look tests/words tests/journeys/test_console.py tests/journeys/test_waiting_page.py
+PAGES := tests/attack tests/gateway tests/look tests/words
+SALES := tests/journeys/test_console.py tests/journeys/test_waiting_page.py tests/journeys/test_faults.py tests/journeys/test_failover.py
 
-.PHONY: help demo test check unit unit-edge unit-rest coverage journeys journeys-pages journeys-rest journeys-alone soak audit bench conformance screenshots wheel lock clean machine
+.PHONY: help demo test check unit unit-edge unit-rest coverage journeys journeys-pages journeys-sales journeys-rest journeys-alone soak audit bench conformance screenshots wheel lock clean machine
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -49,15 +50,18 @@ coverage: $(VENV)/ready
 	@$(BIN)/coverage combine --quiet --keep
 	@$(BIN)/coverage report --fail-under 95
 
-journeys: machine ## Real processes, real store, real browser: two halves at once, then what needs the machine for itself
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line journeys-pages journeys-rest
+journeys: machine ## Real processes, real store, real browser: three parts at once, then what needs the machine for itself
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line journeys-pages journeys-sales journeys-rest
 	@$(MAKE) --no-print-directory journeys-alone
 
 journeys-pages: $(VENV)/ready
 	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' $(PAGES) $(ARGS)
 
+journeys-sales: $(VENV)/ready
+	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' $(SALES) $(ARGS)
+
 journeys-rest: $(VENV)/ready
-	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' tests/cli tests/journeys $(PAGES:%=--ignore=%) $(ARGS)
+	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' tests/cli tests/journeys $(SALES:%=--ignore=%) $(ARGS)
 
 journeys-alone: $(VENV)/ready
 	@$(BIN)/python -m pytest -m 'journey and alone and not soak' tests/journeys $(ARGS)

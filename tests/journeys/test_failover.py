@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.alone, pytest.mark.scaled]
+pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.scaled]
 
 
 async def test_a_planned_failover_of_sentinels_loses_nothing(

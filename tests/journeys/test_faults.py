@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tests.journeys.experiment.judge import Verdict
 
-pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.alone, pytest.mark.scaled]
+pytestmark = [pytest.mark.anyio, pytest.mark.journey, pytest.mark.scaled]
 
 LONG = "WAITROOM_LONG_FAULTS" in os.environ
 SIZE = 300 if LONG else 100
