@@ -7,10 +7,9 @@ ARGS ?=
 # What runs beside the rest of its kind; about as long each.
 EDGE := tests/gateway tests/proxy tests/admin tests/settings
 PAGES := tests/attack tests/gateway tests/look tests/words
-SALES := tests/journeys/test_console.py tests/journeys/test_waiting_page.py tests/journeys/test_demo.py
-FAULTS := tests/journeys/test_faults.py tests/journeys/test_failover.py tests/journeys/test_store_connection.py
+SALES := tests/journeys/test_console.py tests/journeys/test_waiting_page.py tests/journeys/test_faults.py tests/journeys/test_failover.py
 
-.PHONY: help demo test check unit unit-edge unit-rest coverage journeys journeys-pages journeys-sales journeys-faults journeys-rest journeys-alone soak audit bench conformance screenshots wheel lock clean machine
+.PHONY: help demo test check unit unit-edge unit-rest coverage journeys journeys-pages journeys-sales journeys-rest journeys-alone soak audit bench conformance screenshots wheel lock clean machine
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -51,8 +50,8 @@ coverage: $(VENV)/ready
 	@$(BIN)/coverage combine --quiet --keep
 	@$(BIN)/coverage report --fail-under 95
 
-journeys: machine ## Real processes, real store, real browser: four parts at once, then what needs the machine for itself
-	@$(MAKE) --no-print-directory --jobs=4 --output-sync=line journeys-pages journeys-sales journeys-faults journeys-rest
+journeys: machine ## Real processes, real store, real browser: three parts at once, then what needs the machine for itself
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line journeys-pages journeys-sales journeys-rest
 	@$(MAKE) --no-print-directory journeys-alone
 
 journeys-pages: $(VENV)/ready
@@ -61,11 +60,8 @@ journeys-pages: $(VENV)/ready
 journeys-sales: $(VENV)/ready
 	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' $(SALES) $(ARGS)
 
-journeys-faults: $(VENV)/ready
-	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' $(FAULTS) $(ARGS)
-
 journeys-rest: $(VENV)/ready
-	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' tests/cli tests/journeys $(SALES:%=--ignore=%) $(FAULTS:%=--ignore=%) $(ARGS)
+	@$(BIN)/python -m pytest -m 'journey and not alone and not soak' tests/cli tests/journeys $(SALES:%=--ignore=%) $(ARGS)
 
 journeys-alone: $(VENV)/ready
 	@$(BIN)/python -m pytest -m 'journey and alone and not soak' tests/journeys $(ARGS)
