@@ -65,7 +65,7 @@ async def main() -> None:
                 lines += ["[[rooms]]", f'name = "room{number}"', f"match = {json.dumps([f'/{number}/*'])}"]
             config = directory / "waitroom.toml"
             config.write_text("\n".join(lines) + "\n")
-            with serving(config, directory, measured=False) as running:
+            with serving(config, directory) as running:
                 port, pid = urlsplit(running.admin_url).port or 0, admin_pid(running)
                 await asyncio.sleep(2)
                 idle = await share_of_core(pid)

@@ -114,7 +114,7 @@ def _gateway(backend: int) -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
         folder = Path(name)
         config = write_config(folder, backend=f"http://127.0.0.1:{backend}", **_HOUR)
-        with serving(config, folder, measured=False) as serve:
+        with serving(config, folder) as serve:
             yield serve.port
 
 

@@ -221,16 +221,13 @@ def serving(
     directory: Path,
     *arguments: str,
     ready: int = 1,
-    measured: bool = True,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Serving]:
     """Run `waitroom serve` and wait until `ready` gateway workers are ready.
 
-    Unless `measured`, its lines are not counted for coverage, which would halve its speed. `environ` comes on top of ours.
+    `environ` comes on top of ours.
     """
     environ = os.environ | {"WAITROOM_LOG__FORMAT": "json"} | dict(environ or {})
-    if not measured:
-        environ = {name: value for name, value in environ.items() if not name.startswith("COVERAGE_")}
     data, log = directory / "data", directory / "serve.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(

@@ -49,7 +49,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
             lines += [f"{key} = {json.dumps(value)}" for key, value in ({"rate": 6_000} | settings).items()]
         config = directory / "waitroom.toml"
         config.write_text("\n".join(lines) + "\n")
-        with serving(config, directory, measured=False) as serve:
+        with serving(config, directory) as serve:
             yield serve
 
 

@@ -61,7 +61,7 @@ async def test_everybody_in_a_flash_crowd_gets_a_page_and_a_place_in_order(
                 tmp_path, backend=f"http://127.0.0.1:{shop.port}", store=store.url, workers=2,
                 rate=60, burst=SHOPPERS, capacity=SHOPPERS, **HOUR,
             )  # fmt: skip
-            with serving(config, tmp_path, ready=2, measured=False) as running:
+            with serving(config, tmp_path, ready=2) as running:
                 shoppers = [Visitor("127.0.0.1", running.port, timeout_seconds=30) for _ in range(SHOPPERS)]
                 for number, shopper in enumerate(shoppers):
                     assert on_site(await shopper.navigate(f"/page/{number}-in"))

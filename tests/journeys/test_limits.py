@@ -38,7 +38,7 @@ async def test_a_burst_over_four_gateways_with_one_killed_keeps_every_limit_and_
                 tmp_path, backend=f"http://127.0.0.1:{site.port}", store=store.url, workers=4,
                 rate=RATE, capacity=CAPACITY, session_seconds=60,
             )  # fmt: skip
-            with serving(config, tmp_path, ready=4, measured=False) as running:
+            with serving(config, tmp_path, ready=4) as running:
                 port = running.port
                 crowd = [asyncio.create_task(shop(port, chance)) for _ in range(VISITORS)]
                 await asyncio.sleep(8)

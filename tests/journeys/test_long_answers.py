@@ -118,7 +118,7 @@ async def test_closing_a_room_and_revoking_sessions_ends_no_stream_of_hundreds_a
             tmp_path, backend=f"http://127.0.0.1:{site.port}", capacity=STREAMS, gateway="pool_size = 400",
             **HOUR | {"refresh_seconds": 1},
         )  # fmt: skip
-        with serving(config, tmp_path, measured=False) as running:
+        with serving(config, tmp_path) as running:
             async with AsyncExitStack() as stack:
                 visitors = [await stack.enter_async_context(Visitor("127.0.0.1", running.port)) for _ in range(STREAMS)]
                 for visitor in visitors:

@@ -101,7 +101,7 @@ def a_sale(directory: Path) -> Iterator[Sale]:
             ]
         config = directory / "waitroom.toml"
         config.write_text("\n".join(lines) + "\n")
-        with serving(config, directory, measured=False) as running:
+        with serving(config, directory) as running:
             now_ms = int(time.time() * 1000)
             with store.client() as client:
                 client.zadd("waitroom:{drop}:active", {f"a{i:021d}": now_ms + 9 * 10**8 for i in range(CAPACITY)})

@@ -79,7 +79,7 @@ async def test_two_thousand_slow_heads_are_cut_off_and_slow_nobody_down(
 ) -> None:
     async with observing_site() as site:
         config = write_config(tmp_path, backend=f"http://127.0.0.1:{site.port}", **HOUR)
-        with serving(config, tmp_path, measured=False) as running:
+        with serving(config, tmp_path) as running:
             port = running.port
             cookie = pass_of((await ask(port, Case("GET", "/").request())).fields)
             before = await p99_ms(port, cookie, CALM_SECONDS)

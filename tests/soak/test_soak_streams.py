@@ -64,7 +64,7 @@ async def test_a_gibibyte_passes_whole_and_adds_less_than_32_mib(
 ) -> None:
     async with bulk_site(rest_seconds=REST_SECONDS) as site_port:
         config = write_config(tmp_path, backend=f"http://127.0.0.1:{site_port}", **HOUR)
-        with serving(config, tmp_path, measured=False) as running:
+        with serving(config, tmp_path) as running:
             cookie = pass_of((await ask(running.port, Case("GET", "/seen").request())).fields)
             (worker,) = running.worker_pids()
 

@@ -25,8 +25,9 @@ from .page.waiting import WaitingPage
 from .place import PlacePage
 from .previewing import PreviewEndpoint
 from .problems import plain_problem
-from .queue import QueueEndpoints, answer
+from .queue import QueueEndpoints
 from .visitor import make_visitor
+from .whole import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,9 +22,9 @@ from .document import takes_gzip
 from .language import reader_language
 from .place import addresses_of
 from .problems import plain_problem, problem
-from .queue import send_whole
 from .tunnel import EditedTunnel
 from .visitor import read_manner
+from .whole import send_whole
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, MutableMapping, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from waitroom.errors import RoomUnknown
 
 from .problems import json_body
-from .queue import answer
+from .whole import answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from waitroom.words.choice import COOKIE, COOKIE_SECONDS, PARAMETER, Chosen, cho
 
 from .address import local_address
 from .problems import plain_problem
-from .queue import answer
 from .visitor import set_cookie
+from .whole import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,8 +19,9 @@ from .crawlers import is_crawler
 from .document import takes_gzip
 from .language import reader_language
 from .page.shown import Addresses
-from .queue import answer, unknown_room
+from .queue import unknown_room
 from .visitor import QUEUE, read_manner
+from .whole import answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request

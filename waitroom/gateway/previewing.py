@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from waitroom.errors import RoomUnknown, TokenRejected
 
 from .problems import plain_problem
-from .queue import answer, unknown_room
+from .queue import unknown_room
+from .whole import answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from starlette.responses import Response
-
 from waitroom.domain.room import Mode
 from waitroom.errors import RoomUnknown, StoreUnavailable
 from waitroom.store.base import Purpose
@@ -14,10 +12,11 @@ from waitroom.store.base import Purpose
 from .address import PLACE
 from .newcomers import NO_ATTEMPT
 from .problems import challenge_problem, json_body, plain_problem
+from .whole import answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.responses import Response
 
     from waitroom.store.base import RoomRecord
 
@@ -173,28 +172,3 @@ def cross_site() -> Response:
 
 def _problem(status: int, title: str, detail: str) -> tuple[int, bytes, list[Header]]:
     return status, *plain_problem(status, title, detail)
-
-
-class _Whole(Response):
-    """A response that leaves in one write, where the server can do so."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_whole(scope, send, self.status_code, self.raw_headers, bytes(self.body))
-
-
-def answer(status: int, body: bytes, headers: list[Header]) -> Response:
-    """Return a response with exactly these headers and its length."""
-    response = _Whole(body, status)
-    response.raw_headers = [*headers, (b"content-length", str(len(body)).encode("ascii"))]
-    return response
-
-
-async def send_whole(scope: Scope, send: Send, status: int, headers: list[Header], body: bytes) -> None:
-    """Send a response that is all there: as one message where the server takes one, as ours does (exchange.py)."""
-    rest: Message = {"body": b"" if scope["method"] == "HEAD" else body, "more_body": False}
-    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
-    if "waitroom.body_in_start" in (scope.get("extensions") or ()):
-        await send({**start, **rest})
-    else:
-        await send(start)
-        await send({"type": "http.response.body", **rest})

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from waitroom.domain.audit import Author, Deed, Source, steps_between, undoing
 from waitroom.domain.message import said
-from waitroom.domain.room import LIVE_FIELDS, Mode, Room, known_settings
+from waitroom.domain.room import LIVE_FIELDS, Mode, Room, known_settings, wrong_in
 from waitroom.domain.sketch import FRONT, LONGEST_QUEUE, ranks
 from waitroom.domain.snapshot import Pulse, Snapshot
 from waitroom.domain.uptake import Running
@@ -473,7 +473,7 @@ def _census(counts: list[Any]) -> Census:
 
 
 def _in_words(error: ValidationError, room: str) -> str:
-    return "; ".join(f"{one['loc'][0] if one['loc'] else room}: {one['msg']}" for one in error.errors())
+    return "; ".join(f"{where or room}: {what}" for where, what in wrong_in(error))
 
 
 def _outcome(error: Exception) -> str:

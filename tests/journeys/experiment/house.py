@@ -71,7 +71,7 @@ class Machine:
 
     async def start(self) -> None:
         """Start it and wait until its gateways are ready."""
-        context = serving(self.write(), self.directory, ready=self.workers, measured=False, environ=self.environ)
+        context = serving(self.write(), self.directory, ready=self.workers, environ=self.environ)
         self.running = await asyncio.to_thread(self._stack.enter_context, context)
 
     async def stop(self) -> None:

@@ -76,9 +76,9 @@ def _arguments(form: str, fields: Mapping[str, str]) -> dict[str, Any]:
         case "setting":
             return {"changes": _other(fields.get("setting", ""), fields.get("value", "").strip())}
         case "ramp":
-            return {"to": _number("to", fields), "minutes": _number("minutes", fields)}
+            return {name: _number(name, fields.get(name, "")) for name in ("to", "minutes")}
         case "admit":
-            return {"count": _number("count", fields)}
+            return {"count": _number("count", fields.get("count", ""))}
         case "message":
             return {"message": _texts(fields)} | _end(fields.get("until", "").strip())
         case "save-preset":
@@ -87,7 +87,7 @@ def _arguments(form: str, fields: Mapping[str, str]) -> dict[str, Any]:
         case "use-preset" | "drop-preset":
             return {"preset": fields.get("preset", "")}
         case "undo" if fields.get("of", "").strip():
-            return {"version": _number("of", fields)}
+            return {"version": _number("of", fields["of"])}
         case _:
             return {}
 
@@ -115,13 +115,12 @@ def _texts(fields: Mapping[str, str]) -> str | dict[str, str]:
 def _end(until: str) -> dict[str, Any]:
     """Return when a message ends: `30 min` from now, at a moment, or (empty) when it is taken away."""
     if until.endswith(" min"):
-        return {"minutes": _number("minutes", {"minutes": until.removesuffix(" min")})}
+        return {"minutes": _number("minutes", until.removesuffix(" min"))}
     return {"until": until or None}
 
 
 def _limit(name: str, text: str) -> int | None:
-    plain = _plain(text)
-    return None if plain in {"", "none"} else int(_number(name, {name: plain}))
+    return None if _plain(text) in {"", "none"} else int(_number(name, text))
 
 
 def _plain(text: str) -> str:
@@ -129,8 +128,8 @@ def _plain(text: str) -> str:
     return text.strip().lower().replace(",", "").replace("\u202f", "")
 
 
-def _number(name: str, fields: Mapping[str, str]) -> float | int:
-    text = _plain(fields.get(name, ""))
+def _number(name: str, text: str) -> float | int:
+    text = _plain(text)
     try:
         number = float(text)
     except ValueError:

@@ -84,11 +84,9 @@ def draw(chart: Chart, points: Sequence[Mapping[str, Any]], marks: Iterable[tupl
             drawn.append(
                 f'<path class="mark" d="M{x(at_ms)} {_TOP}V{HEIGHT - _BOTTOM}"><title>{escape(words)}</title></path>'
             )
-    drawn += [
-        f'<path class="line {line.kind}" d="{_path(places, y, bridged=chart.bridged)}"/>'
-        for line in chart.lines
-        for places in ([(x(point["at_ms"]), _value(point, line)) for point in shown],)
-    ]
+    for line in chart.lines:
+        places = [(x(point["at_ms"]), _value(point, line)) for point in shown]
+        drawn.append(f'<path class="line {line.kind}" d="{_path(places, y, bridged=chart.bridged)}"/>')
     keys = "".join(
         f'<tspan class="key {line.kind}" dx="{0 if number == 0 else 14}">■</tspan><tspan> {escape(line.label)}</tspan>'
         for number, line in enumerate(chart.lines)
