@@ -27,8 +27,8 @@ class Rooms(Protocol):
         """Rooms that cannot be read as they were written, and why; they stay as they were."""
         ...
 
-    async def follow_rooms(self) -> bool:
-        """Take up what was made or removed; True when something was. Raises `StoreUnavailable`."""
+    async def follow_rooms(self, changed: Callable[[], None]) -> bool:
+        """Take up what was made or removed, and call `changed` if something was. Raises `StoreUnavailable`."""
         ...
 
 
@@ -53,5 +53,4 @@ async def follow_rooms(
 async def follow_once(store: Rooms, changed: Callable[[], None] = lambda: None) -> None:
     """Ask once."""
     with suppress(StoreError):
-        if await store.follow_rooms():
-            changed()
+        await store.follow_rooms(changed)

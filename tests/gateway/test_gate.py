@@ -6,6 +6,7 @@ import asyncio
 import base64
 import itertools
 from typing import Any
+from unittest.mock import AsyncMock
 
 import hypothesis
 import pytest
@@ -16,6 +17,7 @@ from tests.gateway.front import FETCH, GENERATION, NOW_MS, VISITOR, Front, censu
 from waitroom.domain.claims import PassClaims, QueueClaims
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.visit import Answer, Visit
+from waitroom.errors import RoomUnknown
 from waitroom.gateway.answer import edited_head
 from waitroom.gateway.desk import Proofs, least_position
 from waitroom.gateway.farewells import MOST
@@ -399,6 +401,13 @@ async def test_a_target_with_a_fragment_is_refused() -> None:
 async def test_a_room_that_is_not_set_up_yet_stays_protected() -> None:
     front = Front()
     del front.store.rooms["default"]
+    reply = await front.ask()
+    assert (reply.status, front.site.asked) == (503, [])
+
+
+async def test_a_room_that_is_removed_while_the_store_is_asked_stays_protected(monkeypatch: pytest.MonkeyPatch) -> None:
+    front = Front()
+    monkeypatch.setattr(front.store, "enter", AsyncMock(side_effect=RoomUnknown("no room 'default'")))
     reply = await front.ask()
     assert (reply.status, front.site.asked) == (503, [])
 

@@ -11,7 +11,7 @@ from tests.store.bench import Bench, by
 from waitroom.domain.audit import Deed
 from waitroom.domain.room import Room
 from waitroom.domain.visit import Answer
-from waitroom.errors import RoomUnknown
+from waitroom.errors import RoomUnknown, StoreUnavailable
 from waitroom.store.access import RedisAccessRecords
 from waitroom.store.base import Purpose
 from waitroom.store.redis import RedisStore
@@ -72,6 +72,33 @@ async def test_who_asks_while_the_room_is_removed_is_answered(bench: Bench) -> N
     held.let_go.set()
     assert (await asked).answer is Answer.ADMITTED
     assert two.last_census("flash") is None
+
+
+class Keeping:
+    """A client that is cut off from the store when it would remove keys."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def command(self, *words: Any) -> Any:
+        if words[0] == "UNLINK":
+            raise ConnectionError("cut off")
+        return await self._client.command(*words)
+
+
+async def test_who_follows_hears_of_a_removed_room_at_once_and_whatever_becomes_of_its_keys(bench: Bench) -> None:
+    one = bench.gateway()
+    await make(one)
+    two = RedisStore(Keeping(bench.client), [Room(name="sale")], store_time_us=lambda: bench.now_us)
+    await two.follow_rooms()
+    await one.remove("flash", Deed(by("r1"), "remove", room="flash"))
+    heard: list[list[str]] = []
+    with pytest.raises(StoreUnavailable):
+        await two.follow_rooms(lambda: heard.append([room.name for room in two.made_rooms]))
+    assert heard == [[]]
 
 
 async def test_a_store_that_lost_its_memory_gets_the_rooms_back(bench: Bench) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import pytest
 
 from waitroom import logs
 from waitroom.errors import StoreUnavailable
 from waitroom.following import follow_rooms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -24,11 +28,13 @@ class Rooms:
         self.answers = list(answers)
         self.unreadable: dict[str, str] = {}
 
-    async def follow_rooms(self) -> bool:
+    async def follow_rooms(self, changed: Callable[[], None]) -> bool:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         self.unreadable = {"flash": "rate: no number"} if answer else {}
+        if answer:
+            changed()
         return answer
 
 

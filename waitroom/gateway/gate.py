@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.visit import Answer
-from waitroom.errors import StoreUnavailable
+from waitroom.errors import RoomUnknown, StoreUnavailable
 from waitroom.store.base import Purpose
 
 from .address import came_from
@@ -112,16 +112,18 @@ class Gate:
             await _refuse(scope, send, "The path can be read in more than one way. Please use its plain form.")
             return
         if verdict is UNREADY:
-            # For a moment while a reload goes through; what is protected stays so.
-            await _answer(scope, send, 503, *plain_problem(503, "Not ready", f"The room {room} is being set up."))
+            await _not_ready(scope, send, room)
             return
         asked, record, proofs = decision.asked, decision.record, decision.proofs
         assert record is not None
         assert proofs is not None
         inner = {**scope, "headers": asked.headers, "scheme": decision.scheme}
-        if verdict is STALE and await self._renewed(record, proofs, inner, receive, send):
-            return
-        await self._without_pass(record, asked, proofs, inner, receive, send)
+        try:
+            if verdict is STALE and await self._renewed(record, proofs, inner, receive, send):
+                return
+            await self._without_pass(record, asked, proofs, inner, receive, send)
+        except RoomUnknown:  # it was removed while the store was asked
+            await _not_ready(scope, send, room)
 
     def _is_own(self, path: str) -> bool:
         return path.startswith(self._prefix) and (path.startswith(self._below_prefix) or path == self._prefix)
@@ -359,6 +361,11 @@ def _target(scope: Scope) -> str:
     query = scope["query_string"]
     target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
     return target.decode("latin-1")
+
+
+async def _not_ready(scope: Scope, send: Send, room: str) -> None:
+    """Answer for a room that comes or goes this very moment; what is protected stays so."""
+    await _answer(scope, send, 503, *plain_problem(503, "Not ready", f"The room {room} is being set up."))
 
 
 async def _refuse(scope: Scope, send: Send, detail: str) -> None:

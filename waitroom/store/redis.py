@@ -297,8 +297,11 @@ class RedisStore:
         """Forget a gateway process."""
         await self.command("gateways", "HDEL", key(HOUSE, "gateways"), gateway)
 
-    async def follow_rooms(self) -> bool:
-        """Take up what rooms were made or removed at run time; True when there were any."""
+    async def follow_rooms(self, changed: Callable[[], None] = lambda: None) -> bool:
+        """Take up what rooms were made or removed at run time; True when there were any.
+
+        `changed` is called in the same turn of the loop, so that nobody names a room that is not known any more.
+        """
         index = key(HOUSE, "rooms")
         version = int(await self.command("rooms", "HGET", index, "_version") or 0)
         if version == self._made_version:
@@ -323,6 +326,7 @@ class RedisStore:
                     made_rooms[name] = self._made_rooms[name]
         self._made_rooms = made_rooms
         self._remember()
+        changed()
         # The last process to hear of it removes what those before it still wrote.
         for name in before - {room.name for room in self.made_rooms} - {room.name for room in self._file_rooms}:
             await self.command("rooms", "UNLINK", *(key(name, one) for one in NAMES if one not in {"audit", "rooms"}))
