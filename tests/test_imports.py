@@ -48,7 +48,7 @@ ARROWS = {
     "gateway": arrow(
         "domain tokens store.base metrics logs errors settings static_files words logo read_buffer", STORE
     ),
-    "admin": arrow("domain tokens store.base metrics logs errors settings static_files words", STORE),
+    "admin": arrow("domain tokens store.base metrics logs errors settings mistakes static_files words", STORE),
     "settings": arrow("domain errors store.url", f"{WEB} {STORE}"),
     "mistakes": arrow("domain errors settings", f"{WEB} {STORE}"),
     "toml_lines": arrow("", f"{WEB} {STORE}"),

@@ -334,8 +334,8 @@ def _validated(draft: _Draft) -> Settings | None:
     except ValidationError as error:
         for detail in details(error):
             spot = detail["loc"]
-            if spot in draft.judged or (detail["type"] == "too_short" and detail["input"]):
-                continue  # told already: taken out before, or its entries are wrong and each is told
+            if spot in draft.judged:
+                continue  # told already, when it was taken out
             what, allow = in_words(detail, field_at(Settings, spot), secret=_is_secret(spot))
             draft.mistake(spot, what, _nearest_setting(spot) if detail["type"] == "extra_forbidden" else allow)
     return None

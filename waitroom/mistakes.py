@@ -64,8 +64,10 @@ def allowed(field: FieldInfo) -> str:
     if is_list(field):
         return "a list of texts"
     if is_table(field):
-        texts = get_args(field.annotation)[1] is str
-        return "a text, or a table of language → text" if texts else "a table of language → key → text"
+        value = get_args(field.annotation)[1]
+        if value is str:
+            return "a text, or a table of language → text"
+        return "a table of language → key → text" if get_origin(value) is dict else "a table of name → value"
     kinds = set(_kinds(field.annotation))
     if datetime in kinds:
         return 'a date and time such as 2026-11-27T10:00:00+01:00 or "none"'
@@ -139,7 +141,9 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def details(error: ValidationError) -> list[ErrorDetails]:
-    return error.errors(include_url=False)
+    """Return what pydantic found. Of a list whose entries are wrong it says too that it is short; that is left out."""
+    found = error.errors(include_url=False)
+    return [detail for detail in found if not (detail["type"] == "too_short" and detail["input"])]
 
 
 def in_words(detail: ErrorDetails, field: FieldInfo | None, *, secret: bool = False) -> tuple[str, str]:
@@ -161,6 +165,7 @@ def in_words(detail: ErrorDetails, field: FieldInfo | None, *, secret: bool = Fa
         return f"cannot be {given}", f"must match {detail['ctx']['pattern']}"
     if kind == "ip_any_network":
         return f"{given} is no network", "such as 10.0.0.0/8 or 192.0.2.7, without host bits"
-    assert field is not None, f"an error of kind {kind} is about a field"
+    if field is None:
+        return detail["msg"].replace("Input should", "should", 1), ""
     near = did_you_mean(value, choices(field)) if isinstance(value, str) and not secret else ""
     return f"cannot be {given}", "; ".join(filter(None, (near, allowed(field))))

@@ -12,6 +12,7 @@ from waitroom.domain.claims import QueueClaims
 from waitroom.domain.short_code import short_code
 from waitroom.domain.visit import Answer
 from waitroom.store.base import Purpose
+from waitroom.store.keys import key
 
 if TYPE_CHECKING:
     from tests.admin.test_api import Listener
@@ -206,6 +207,10 @@ async def test_before_it_is_done_a_verb_says_whom_it_touches_and_what_it_does_to
     assert (await forecast("admit", count=40))["people"] == 40
     assert (await forecast("reset"))["people"] == 250
     assert (await listener.operator.get(ROOM)).json()["room"]["rate"] == 60, "nothing is changed"
+    by_another_version = ("version", 9, "live", '{"lighting": "dim"}')
+    await listener.store.command("configure", "HSET", key("drop", "config"), *by_another_version)
+    await listener.store.beat("drop")
+    assert (await forecast("change", changes={"rate": 10}))["people"] == 250
     for wrong in (
         {"verb": "undo"},
         {"verb": "change", "arguments": {"changes": {"rate": -1}}},

@@ -152,7 +152,7 @@ def test_what_is_wrong_is_told_in_the_same_words_as_by_the_listener(on_store: Ru
     assert on_store("room", "remove", "shop", "--yes").code == Exit.REFUSED
     assert on_store("preset", "use", "shop", "calm").err == "waitroom: there is no preset 'calm'; known: none\n"
     ramp = on_store("ramp", "shop", "60", "--minutes", "0").err
-    assert ramp == "waitroom: minutes: must be greater than 0\n"
+    assert ramp == "waitroom: minutes: cannot be 0.0 (a number above 0 up to 1440)\n"
     Path("waitroom.toml").write_text('[store]\nurl = "unix:///nonexistent.sock"\n')
     assert on_store("rooms").code == Exit.FAILED
     Path("waitroom.toml").write_text("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.admin.verbs import Mistaken
@@ -133,5 +134,7 @@ def _number(name: str, text: str) -> float | int:
     try:
         number = float(text)
     except ValueError:
-        raise Mistaken([Mistake(name, f"{text!r} is no number")]) from None
-    return int(number) if number == int(number) else number
+        number = nan
+    if not isfinite(number):
+        raise Mistaken([Mistake(name, f"{text!r} is no number")])
+    return int(number) if number.is_integer() else number

@@ -11,8 +11,10 @@ from starlette.routing import Route
 
 from waitroom.admin.access import must
 from waitroom.admin.pages.forms import form
+from waitroom.admin.verbs.call import Mistaken, mistakes_of
 from waitroom.domain.access import Role
 from waitroom.domain.message import EVERYBODY
+from waitroom.domain.room import Room
 from waitroom.errors import Refused
 
 from .deeds import deed
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from waitroom.admin.pages.rendering import Pages
     from waitroom.admin.verbs import Verbs
-    from waitroom.domain.room import Room
 
 _SANDBOX: Final = "; sandbox allow-scripts"
 """A shop's own template is no part of the console: it runs as a page of nowhere."""
@@ -93,7 +94,7 @@ class Preview:
             try:
                 room = room.changed({"message": message, "message_until": None})
             except ValidationError as error:
-                raise Refused("; ".join(one["msg"] for one in error.errors()), status=422) from None
+                raise Mistaken(mistakes_of(error, Room)) from None
         made = self._waiting_pages.page(
             room, asked.get("state", ""), asked.get("lang", ""), self._verbs.store.now_ms(),
             scheme=asked.get("scheme", ""),

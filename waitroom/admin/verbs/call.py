@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from waitroom.domain.admission import limiting
-from waitroom.domain.room import wrong_in
 from waitroom.errors import Mistake, Refused, VersionConflict
+from waitroom.mistakes import details, field_at, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from pydantic import ValidationError
 
     from waitroom.domain.audit import AuditLine, Author
     from waitroom.domain.room import Room
@@ -88,6 +86,17 @@ class RoomState:
         }
 
 
-def mistakes_of(error: ValidationError) -> list[Mistake]:
-    """Return what pydantic found, in the words of the house."""
-    return [Mistake(where or "room", what) for where, what in wrong_in(error)]
+def read_arguments(model: type[A], given: Mapping[str, Any]) -> A:
+    """Return what a verb is told; raises `Mistaken` with every mistake in `given`."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise Mistaken(mistakes_of(error, model)) from None
+
+
+def mistakes_of(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
+    """Return what pydantic found wrong with a `model`, in the words of the house."""
+    return [
+        Mistake(".".join(map(str, detail["loc"])) or "room", *in_words(detail, field_at(model, detail["loc"])))
+        for detail in details(error)
+    ]

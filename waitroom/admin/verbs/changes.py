@@ -170,7 +170,7 @@ def checked(record: RoomRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
     try:
         room = Room.model_validate(seed | live)
     except ValidationError as error:
-        mistakes += mistakes_of(error)
+        mistakes += mistakes_of(error, Room)
     if mistakes:
         raise Mistaken(mistakes)
     resolved = room.model_dump(mode="json")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
-
 from waitroom.domain.audit import steps_between
 from waitroom.domain.uptake import uptake
 from waitroom.errors import Mistake, StoreUnavailable, VersionConflict
 
-from .call import Call, Mistaken, RoomState, Stale, mistakes_of
+from .call import Call, Mistaken, RoomState, Stale, read_arguments
 from .table import VERBS
 
 if TYPE_CHECKING:
@@ -64,10 +62,7 @@ class Verbs:
         verb = VERBS[name]
         if len(author.reason) > _LONGEST_REASON:
             raise Mistaken([Mistake("reason", f"longer than {_LONGEST_REASON} characters")])
-        try:
-            arguments = verb.arguments.model_validate(given)
-        except ValidationError as error:
-            raise Mistaken(mistakes_of(error)) from None
+        arguments = read_arguments(verb.arguments, given)
         if room:
             self.store.record(room)
         return await verb.act(self, Call(room, arguments, author, expected_version))

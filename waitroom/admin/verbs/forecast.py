@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from waitroom.domain.estimate import estimate, wait_range
+from waitroom.domain.room import known_settings
 from waitroom.errors import Mistake
 
 from . import changes, presets
-from .call import Arguments, Mistaken, mistakes_of
+from .call import Arguments, Mistaken, read_arguments
 from .visitors import Admitting
 
 if TYPE_CHECKING:
@@ -48,13 +49,10 @@ async def forecast(desk: Verbs, call: Call[Forecasting]) -> dict[str, Any]:
         return wait_range(position, estimate(room, snapshot).waits)
 
     after, count = record.room, 0
-    try:
-        if verb in OF_SETTINGS:
-            after = _room_after(record, verb, given)
-        elif verb == "admit":
-            count = Admitting.model_validate(given).count
-    except ValidationError as error:
-        raise Mistaken(mistakes_of(error)) from None
+    if verb in OF_SETTINGS:
+        after = _room_after(record, verb, given)
+    elif verb == "admit":
+        count = read_arguments(Admitting, given).count
     stops = after.mode != record.room.mode
     gone = verb in {"reset", "remove"}
     return {
@@ -70,12 +68,12 @@ def _room_after(record: RoomRecord, verb: str, given: dict[str, Any]) -> Room:
     if verb in changes.MODE_VERBS:
         live = dict(record.live) | {"mode": changes.MODE_VERBS[verb][0].value}
     elif verb == "change":
-        live = changes.checked(record, changes.Changes.model_validate(given).changes)
+        live = changes.checked(record, read_arguments(changes.Changes, given).changes)
     elif verb == "use-preset":
-        live = changes.checked(record, presets.known(record, presets.Preset.model_validate(given).preset))
+        live = changes.checked(record, presets.known(record, read_arguments(presets.Preset, given).preset))
     else:  # a ramp: what it will be at its end
-        live = changes.checked(record, {"rate": changes.Ramping.model_validate(given).to})
-    return record.room.changed(live)
+        live = changes.checked(record, {"rate": read_arguments(changes.Ramping, given).to})
+    return record.room.changed(known_settings(live))
 
 
 def _people(verb: str, census: Census, count: int) -> int:

@@ -49,7 +49,7 @@ async def create(desk: Verbs, call: Call[Making]) -> RoomState:
     try:
         room = Room.model_validate({**asked.settings, "name": asked.name})
     except ValidationError as error:
-        mistakes += mistakes_of(error)
+        mistakes += mistakes_of(error, Room)
     if mistakes:
         raise Mistaken(mistakes)
     given = room.model_dump(mode="json", exclude_defaults=True)
