@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from waitroom.domain.history import LATENCY_BOUNDS_MS, STEPS, Sample, chart, quantile, step_for
-from waitroom.metrics import _BACKEND_SECONDS
+from waitroom.metrics import BACKEND_SECONDS
 
 NOTHING = {"rate": -1, "capacity": -1, "waiting": 0, "called_now": 0, "active": 0}
 
@@ -60,7 +60,7 @@ def test_latencies_are_read_off_the_buckets() -> None:
 
 
 def test_the_buckets_are_those_of_the_metric() -> None:
-    assert tuple(round(bound * 1000) for bound in _BACKEND_SECONDS) == LATENCY_BOUNDS_MS
+    assert tuple(round(bound * 1000) for bound in BACKEND_SECONDS) == LATENCY_BOUNDS_MS
 
 
 @pytest.mark.parametrize(("minutes", "step"), [(1, 1), (15, 1), (16, 10), (240, 10), (241, 60), (9_999, 60)])

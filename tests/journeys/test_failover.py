@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.journeys.experiment.link import Link
 from tests.journeys.stage import Visitor, observing_site, on_site, serving, write_config
 from tests.journeys.stream import QUEUE, Stream, check
-from tests.store.farm import ClusterOfSix, Watched, farm
+from tests.store.farm import ClusterOfSix, Watched, farm, until
 from waitroom.store.keys import key
 
 if TYPE_CHECKING:
@@ -48,6 +50,34 @@ async def test_a_killed_master_of_sentinels_loses_nothing(
         found = await Stream(shop.url).run(killed)
         record_property("killed:", found)
         check(found)
+
+
+async def test_a_master_cut_off_from_its_replicas_and_sentinels_loses_nothing(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Two masters at once: gateways still reach the old one, and what it takes now is gone when it follows the new one."""
+    with farm(tmp_path) as servers, ExitStack() as at_the_end:
+        links: list[Link] = []
+
+        def in_front(door: int, port: int) -> None:
+            links.append(Link(door, port))
+            at_the_end.callback(links[0].close)
+
+        shop = Watched(servers, in_front)
+        before = shop.master()
+        (link,) = links
+
+        async def parted() -> None:
+            link.tell("part")
+            await asyncio.sleep(4.0)
+            assert before.ask("ROLE")[0] == b"master"
+            link.tell("heal")
+
+        found = await Stream(shop.url).run(parted)
+        record_property("parted for 4 s:", found)
+        check(found)
+        assert shop.master() is not before
+        until(lambda: before.ask("ROLE")[0] == b"slave", "the old master follows the new one")
 
 
 async def test_behind_a_killed_master_everybody_gets_a_page_and_keeps_the_place(tmp_path: Path) -> None:

@@ -196,13 +196,21 @@ def farm(directory: Path, program: str = "") -> Iterator[Farm]:
 
 
 class Watched:
-    """A master with two replicas, and three sentinels that watch it as `shop`."""
+    """A master with two replicas, and three sentinels that watch it as `shop`.
 
-    def __init__(self, servers: Farm) -> None:
-        ports = free_ports(6)
+    `in_front` is given a free port and that of the first master, and puts on the one what leads to the other.
+    """
+
+    def __init__(self, servers: Farm, in_front: Callable[[int, int], object] | None = None) -> None:
+        *ports, door = free_ports(7)
         self.servers = [servers.server(port=port) for port in ports[:3]]
+        first = self.servers[0]
+        if in_front is not None:
+            in_front(door, first.port)
+            first.port = door
+            first.ask("CONFIG", "SET", "replica-announce-port", door)
         for replica in self.servers[1:]:
-            replica.ask("REPLICAOF", "127.0.0.1", str(ports[0]))
+            replica.ask("REPLICAOF", "127.0.0.1", str(first.port))
         until(self.followed, "the replicas follow")
         self.sentinels = [servers.sentinel(self.servers[0], "shop", port) for port in ports[3:]]
         until(
