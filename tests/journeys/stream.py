@@ -81,7 +81,7 @@ class Stream:
             await asyncio.sleep(before)
             await breaking()
             await joining
-            while self.gateways[0]._breakers and not all(gateway.available for gateway in self.gateways):
+            while not all(gateway.available for gateway in self.gateways):
                 await asyncio.sleep(0.05)
             for task in shopping:
                 task.cancel()
@@ -164,13 +164,13 @@ class Stream:
         kept = {
             visitor.decode(): int(float(score))
             for visitor, score in _pairs(
-                await gateway._client.command("ZRANGE", key(QUEUE, "queue"), 0, -1, "WITHSCORES")
+                await gateway.command("look", "ZRANGE", key(QUEUE, "queue"), 0, -1, "WITHSCORES")
             )
         }
         found.lost_places = sum(kept.get(visitor) != token.score_us for visitor, token in told.items())
         active = {
             visitor.decode()
-            for visitor, _ in _pairs(await gateway._client.command("ZRANGE", key(SALE, "active"), 0, -1, "WITHSCORES"))
+            for visitor, _ in _pairs(await gateway.command("look", "ZRANGE", key(SALE, "active"), 0, -1, "WITHSCORES"))
         }
         found.lost_admissions = len(self.inside - active)
         await self._everybody_comes_back()
@@ -181,7 +181,7 @@ class Stream:
         self.chance.shuffle(tokens)
         for start in range(0, len(tokens), 100):
             await asyncio.gather(*(self._ask_again(token) for token in tokens[start : start + 100]))
-        queue = _pairs(await self.gateways[0]._client.command("ZRANGE", key(QUEUE, "queue"), 0, -1, "WITHSCORES"))
+        queue = _pairs(await self.gateways[0].command("look", "ZRANGE", key(QUEUE, "queue"), 0, -1, "WITHSCORES"))
         standing = [self.tokens[visitor.decode()].score_us for visitor, _ in queue if visitor.decode() in self.tokens]
         self.found.out_of_order = sum(b < a for a, b in itertools.pairwise(standing))
         self.found.out_of_order += len(tokens) - len(standing)

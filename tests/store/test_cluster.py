@@ -13,7 +13,8 @@ from waitroom.domain.room import Room
 from waitroom.errors import StoreUnavailable
 from waitroom.store.base import Purpose
 from waitroom.store.cluster import SLOTS, Cluster, owners_of, slot_of
-from waitroom.store.connect import open_client, open_store
+from waitroom.store.connect import open_client
+from waitroom.store.redis import RedisStore
 from waitroom.store.scripts import Script
 from waitroom.store.wire import ServerError
 
@@ -199,10 +200,11 @@ async def test_a_cluster_that_is_down_is_told_and_looked_at_again() -> None:
 
 async def test_a_slot_that_moves_while_visitors_join_costs_no_place(cluster: Urls) -> None:
     """On real nodes; every key of the room goes over by itself, as resharding does it."""
-    store = open_store(cluster.gateway, [Room(name="moving", rate=0)], deadline_ms=2_000)
+    client = open_client(cluster.gateway, deadline_ms=2_000)
+    store = RedisStore(client, [Room(name="moving", rate=0)])
     slot = slot_of("waitroom:{moving}:queue")
-    masters = {str(master): master for master in await store._client.masters()}
-    source = next(master for name, master in masters.items() if store._client.part("{moving}") in name)
+    masters = {str(master): master for master in await client.masters()}
+    source = next(master for name, master in masters.items() if client.part("{moving}") in name)
     target = next(master for master in masters.values() if master is not source)
     source_id, target_id = [await master.command("CLUSTER", "MYID") for master in (source, target)]
     joined: list[str] = []
@@ -234,8 +236,8 @@ async def test_a_slot_that_moves_while_visitors_join_costs_no_place(cluster: Url
         await node.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
     await joining
     assert len(joined) == 400
-    assert store._client.part("{moving}") in str(target)
-    assert int(await store._client.command("ZCARD", "waitroom:{moving}:queue")) == 400
+    assert client.part("{moving}") in str(target)
+    assert int(await client.command("ZCARD", "waitroom:{moving}:queue")) == 400
     await store.aclose()
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from waitroom.domain.room import Room
 
+    from .calls import StoreObserver
     from .client import Client
-    from .redis import StoreObserver
     from .url import StoreURL
 
 

@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -21,18 +21,18 @@ from waitroom.domain.visit import Answer, Census, Renewal, Visit
 from waitroom.errors import Refused, RoomUnknown, StartError, StoreUnavailable, VersionConflict
 
 from .base import Purpose, RoomRecord
-from .breaker import Breaker
+from .calls import Calls
 from .clock import StoreClock
 from .keys import FORMAT, HOUSE, NAMES, key
 from .records import READ, fields_of, merged, read_record, seeded
 from .scripts import load_scripts
-from .wire import ServerError, Unacknowledged
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from waitroom.domain.claims import PassClaims, QueueClaims
 
+    from .calls import StoreObserver
     from .client import Client
     from .wire import Word
 
@@ -40,30 +40,6 @@ UNCONFIGURED = b"unconfigured"
 _ATTEMPTS = 5
 _COUNTS, _PULSED = len(fields(Census)), len(fields(Pulse))
 """A snapshot may be made by another version of Waitroom, which counts more behind what this one knows, or less."""
-
-
-class StoreObserver(Protocol):
-    """Who wants to know how the store does."""
-
-    def store_call(self, verb: str, seconds: float, outcome: str) -> None:
-        """`outcome`: ok, timeout, error, unacknowledged (by replicas), refused (the breaker was open)."""
-
-    def store_connecting(self) -> None:
-        """A connection is opened."""
-
-    def breaker(self, *, opened: bool) -> None:
-        """A breaker opened, or the last one closed."""
-
-
-class _Nobody:
-    def store_call(self, verb: str, seconds: float, outcome: str) -> None:
-        pass
-
-    def store_connecting(self) -> None:
-        pass
-
-    def breaker(self, *, opened: bool) -> None:
-        pass
 
 
 @dataclass(slots=True)
@@ -98,13 +74,9 @@ class RedisStore:
         clock: Callable[[], float] = time.monotonic,
         store_time_us: Callable[[], int] | None = None,
     ) -> None:
-        self._client = client
-        self._observer: StoreObserver = observer or _Nobody()
         self._clock = clock
+        self._calls = Calls(client, observer, clock, lambda: (key(room, "state") for room in self._memories))
         self._store_time_us = store_time_us
-        self._breakers: dict[str, Breaker] = {}
-        """One for each part of the store: a part that is away does not take the others along."""
-        self._away = False
         self._scripts = load_scripts()
         self._memories: dict[str, _Memory] = {}
         self._file_rooms: list[Room] = []
@@ -147,8 +119,7 @@ class RedisStore:
 
     @property
     def available(self) -> bool:
-        parts = {self._client.part(key(room, "state")) for room in self._memories}
-        return not any(breaker.open for part, breaker in self._breakers.items() if part in parts)
+        return self._calls.available
 
     def now_ms(self) -> int:
         return int(self._store_clock.now_ms())
@@ -333,7 +304,7 @@ class RedisStore:
         return True
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._calls.aclose()
 
     # Configuration in the store.
 
@@ -427,42 +398,16 @@ class RedisStore:
         keys = self._keys.get((verb, room))
         if keys is None:
             keys = self._keys[verb, room] = tuple(key(room, name) for name in script.keys)
-        reply: list[Any] = await self._asked(verb, keys[0], self._client.call, script, keys, arguments)
+        reply: list[Any] = await self._calls.script(verb, script, keys, arguments)
         return reply
 
     async def command(self, verb: str, command: str, key_: str, *words: Word) -> Any:
         """Run one command on a key; `verb` names it in metrics. Raises `StoreUnavailable`."""
-        return await self._asked(verb, key_, self._client.command, command, key_, *words)
+        return await self._calls.command(verb, command, key_, *words)
 
     async def call(self, verb: str, keys: tuple[str, ...], *arguments: Word) -> Any:
         """Run a script on keys that belong to no room; raises `StoreUnavailable`."""
-        return await self._asked(verb, keys[0], self._client.call, self._scripts[verb], keys, arguments)
-
-    async def _asked(self, verb: str, key_: str, ask: Callable[..., Awaitable[Any]], *question: Any) -> Any:
-        """Return what `ask` answers, unless the breaker is open; every failure is a `StoreUnavailable`."""
-        began = self._clock()
-        part = self._client.part(key_)
-        breaker = self._breakers.get(part)
-        if breaker is None:
-            breaker = self._breakers[part] = Breaker()
-        if not breaker.allows(began):
-            self._observer.store_call(verb, 0.0, "refused")
-            raise StoreUnavailable("the store did not answer lately; not asked again yet")
-        try:
-            reply = await ask(*question)
-        except (OSError, ServerError) as error:
-            ended = self._clock()
-            self._observer.store_call(verb, ended - began, _outcome(error))
-            if breaker.failed(ended):
-                self._away = True
-                self._observer.breaker(opened=True)
-            raise StoreUnavailable(f"{verb}: {type(error).__name__}: {error}") from error
-        self._observer.store_call(verb, self._clock() - began, "ok")
-        breaker.succeeded()
-        if self._away and self.available:
-            self._away = False
-            self._observer.breaker(opened=False)
-        return reply
+        return await self._calls.script(verb, self._scripts[verb], keys, arguments)
 
 
 def _census(counts: list[Any]) -> Census:
@@ -478,12 +423,6 @@ def _census(counts: list[Any]) -> Census:
 
 def _in_words(error: ValidationError, room: str) -> str:
     return "; ".join(f"{where or room}: {what}" for where, what in wrong_in(error))
-
-
-def _outcome(error: Exception) -> str:
-    if isinstance(error, Unacknowledged):
-        return "unacknowledged"
-    return "timeout" if isinstance(error, TimeoutError) else "error"
 
 
 def new_generation() -> str:
