@@ -1,50 +1,34 @@
-"""The supervisor: owns the data directory and the listening sockets, starts the children, keeps them alive, ends them.
-
-    supervisor ── store      the embedded Valkey, if asked for
-               ── admin      the operators' listener
-               ── gateway    as many workers as configured, all accepting from the one listening socket
-
-The sockets are opened here and inherited, so what waits to be accepted outlives any worker. Each of our children has a
-channel, a pair of sockets: the child says `ready`, the supervisor says `reload`, and its end tells the child that the
-supervisor is gone. The store is told of that by the kernel.
-"""
+"""One run of the supervisor: starting, keeping alive, reloading, ending."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import re
 import signal
 import socket
 import sys
-import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from . import logs
-from .datadir import DataDirectory
-from .errors import ConfigurationError, StartError, StoreError
-from .handover import in_force, needing_restart, plain, resolved_secrets
-from .store import embedded
+from waitroom import logs
+from waitroom.errors import ConfigurationError, StartError
+from waitroom.handover import in_force, needing_restart, plain, resolved_secrets
+from waitroom.store import embedded
+
+from .child import Child, ending, next_delay
+from .listeners import url_of
+from .seeding import SAY_AGAIN_SECONDS, seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
-    from .metrics import Metrics
-    from .settings import Resolved, Settings
+    from waitroom.datadir import DataDirectory
+    from waitroom.metrics import Metrics
+    from waitroom.settings import Resolved, Settings
 
-BACKLOG: Final = 2_048
-FIRST_DELAY_SECONDS: Final = 0.1
-LONGEST_DELAY_SECONDS: Final = 5.0
-STEADY_SECONDS: Final = 10.0
-"""A child that lived so long starts again without delay being added up."""
-BIND_SECONDS: Final = 1.0
-"""How long a port may still be held by workers of a supervisor that was just killed."""
-SAY_AGAIN_SECONDS: Final = 5.0
 SAME_SIGNAL_SECONDS: Final = 0.5
 """A second signal so soon is the first one again: `timeout` and terminals send to the process and to its group."""
 STORE_EXIT_SECONDS: Final = 10.0
@@ -54,115 +38,6 @@ KILL_MARGIN_SECONDS: Final = 3.0
 
 HARMLESS: Final = re.compile(r"Memory overcommit must be enabled|signal-handler|ready to exit|User requested shutdown")
 """What the store says of each start and end as if it were a warning."""
-
-
-def run(load: Callable[[], Resolved]) -> int:
-    """Serve until told to stop; return the exit code. `load` is called again on SIGHUP.
-
-    Raises `ConfigurationError` when the first configuration is wrong.
-    """
-    configured = load().settings
-    logs.configure(level=configured.log.level, style=configured.log.format)
-    log = logs.logger("supervisor")
-    try:
-        with DataDirectory(configured.data) as data:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(data.paths.metrics)  # before metrics is first imported
-            from .metrics import Metrics
-
-            listeners = {
-                "gateway": bind("gateway", configured.gateway.host, configured.gateway.port, "--port"),
-                "admin": bind("admin", configured.admin.host, configured.admin.port, "--admin-port"),
-            }
-            try:
-                return asyncio.run(Supervisor(load, configured, data, listeners, Metrics(), log).serve())
-            finally:
-                for listener in listeners.values():
-                    listener.close()
-    except StartError as error:
-        log.error("cannot_start", reason=error.reason)  # noqa: TRY400  # foreseen: the reason says it all
-        return 1
-
-
-def bind(section: str, host: str, port: int, flag: str) -> socket.socket:
-    """Return a listening socket; raises `StartError` that says what to do."""
-    where = f"[{section}] {host}:{port}"
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or "not a host name"
-        raise StartError(f"{where}: {why}; give an address of this machine") from None
-    give_up = time.monotonic() + BIND_SECONDS
-    while True:
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-            listener.listen(BACKLOG)
-        except OSError as error:
-            listener.close()
-            if error.errno == errno.EADDRINUSE and time.monotonic() < give_up:
-                time.sleep(0.05)
-                continue
-            raise StartError(f"{where}: {_way_out(error, flag)}") from None
-        listener.setblocking(False)
-        return listener
-
-
-def _way_out(error: OSError, flag: str) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"the port is taken by another program; stop that one, or choose another port with {flag}"
-    if error.errno == errno.EACCES:
-        return f"this user may not use the port; choose one above 1023 with {flag}"
-    return f"{error.strerror}; give an address of this machine"
-
-
-def url_of(listener: socket.socket) -> str:
-    """Return where a listener is reached from this machine."""
-    host, port = listener.getsockname()[:2]
-    if host in {"0.0.0.0", "::"}:  # noqa: S104  # compared with, not bound to
-        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def next_delay(last_seconds: float, lived_seconds: float) -> float:
-    """Return how long to wait before a child that lived so long is started again."""
-    if lived_seconds >= STEADY_SECONDS:
-        return FIRST_DELAY_SECONDS
-    return min(max(last_seconds * 2, FIRST_DELAY_SECONDS), LONGEST_DELAY_SECONDS)
-
-
-def ending(code: int) -> str:
-    """Return in words how a process ended."""
-    if code >= 0:
-        return f"exit {code}"
-    with suppress(ValueError):
-        return signal.Signals(-code).name
-    return f"signal {-code}"
-
-
-@dataclass(slots=True)
-class Child:
-    """A process that is kept alive."""
-
-    name: str
-    role: str
-    listener: socket.socket | None = None
-    process: Process | None = None
-    channel: socket.socket | None = None
-    keeper: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    def send(self, message: bytes) -> None:
-        """Say something over the channel; a child that is not there does not hear it and need not."""
-        if self.channel is not None:
-            with suppress(OSError):
-                self.channel.send(message)
-
-    def signal(self, number: signal.Signals) -> None:
-        if self.process is not None and self.process.returncode is None:
-            with suppress(ProcessLookupError):
-                self.process.send_signal(number)
 
 
 class Supervisor:
@@ -253,60 +128,8 @@ class Supervisor:
             await asyncio.sleep(0.02)
         self._log.info("store_ready", kind="embedded")
 
-    async def _seed(self) -> str:
-        """Write what the file says of the rooms into the store, as soon as it answers; return why it cannot be used."""
-        from .store.connect import open_store
-
-        settings = self._effective
-        inspected = self._socket is not None
-        clock = asyncio.get_running_loop().time
-        say_at = 0.0
-        store = open_store(
-            settings.store.url,
-            settings.rooms,
-            deadline_ms=max(1_000, settings.store.deadline_ms),
-            replicas=settings.store.replicas_acknowledge,
-        )
-        try:
-            while True:
-                try:
-                    if not inspected and (refusal := await self._inspect(settings)):
-                        return refusal
-                    inspected = True
-                    await store.seed()
-                except StoreError as error:
-                    if clock() >= say_at:
-                        say_at = clock() + SAY_AGAIN_SECONDS
-                        self._log.warning("store_away", reason=error.reason, doing="waits, and serves provisionally")
-                    await asyncio.sleep(0.5)
-                except StartError as error:
-                    self._log.error("store_refused", reason=error.reason)
-                    return error.reason
-                except ValueError as error:
-                    self._log.error("seed_refused", reason=str(error), doing="the store keeps the rooms as they were")
-                    return ""
-                else:
-                    self._log.info("rooms_seeded", rooms=len(settings.rooms))
-                    return ""
-        finally:
-            await store.aclose()
-
-    async def _inspect(self, settings: Settings) -> str:
-        """Look at a store that is not ours, tell what is better changed, and return why it cannot be used."""
-        from .store.inspection import inspect_store
-
-        found = await inspect_store(
-            settings.store.url,
-            deadline_ms=max(1_000, settings.store.deadline_ms),
-            replicas=settings.store.replicas_acknowledge,
-        )
-        for server in found.servers:
-            self._log.info("store_ready", kind=server)
-        for advice in found.advice:
-            self._log.warning("store_advice", advice=advice)
-        for refusal in found.refusals:
-            self._log.error("store_refused", reason=refusal)
-        return "; ".join(found.refusals)
+    def _seed(self) -> Coroutine[None, None, str]:
+        return seed(self._effective, self._log, ours=self._socket is not None)
 
     # Keeping alive.
 
@@ -314,7 +137,7 @@ class Supervisor:
         child.keeper = asyncio.create_task(self._keep_alive(child, once), name=child.name)
 
     async def _keep_alive(self, child: Child, once: Callable[[], Coroutine[None, None, int]]) -> None:
-        from .metrics import forget_process
+        from waitroom.metrics import forget_process
 
         clock = asyncio.get_running_loop().time
         delay = 0.0
