@@ -38,9 +38,9 @@ class Chart:
 
 
 CHARTS: Final = (
-    Chart("flow", "Arrivals and admissions", "a minute", (
+    Chart("flow", "Arrivals, admissions and missed turns", "a minute", (
         Line("arrivals_per_minute", "arrivals", "a"), Line("admitted_per_minute", "admitted", "b"),
-        Line("rate", "rate set", "limit"),
+        Line("rate", "rate set", "limit"), Line("missed_per_minute", "missed", "bad"),
     )),
     Chart("waiting", "Waiting", "visitors", (Line("waiting", "waiting", "a"), Line("called", "called", "b"))),
     Chart("active", "Active sessions", "sessions", (
@@ -51,9 +51,7 @@ CHARTS: Final = (
         Line("shown_high_seconds", "shown, to", "limit", 1 / 60),
     ), bridged=True),
     Chart("latency", "The shop's latency", "ms", (Line("shop_p50_ms", "p50", "b"), Line("shop_p95_ms", "p95", "a"))),
-    Chart("errors", "The shop's errors, and turns missed", "% and a minute", (
-        Line("shop_error_share", "errors, %", "bad", 100), Line("missed_per_minute", "missed a minute", "b"),
-    )),
+    Chart("errors", "The shop's errors", "% of requests", (Line("shop_error_share", "errors", "bad", 100),)),
 )  # fmt: skip
 
 
