@@ -88,7 +88,7 @@ async def test_the_shared_document_is_one_for_all_soon_true_and_honest(tmp_path:
                 say(running, "More stock at noon.")
                 found, seconds = await until(waiting[0], lambda now: now["message"] is not None, 5)
                 assert found["message"]["text"] == {"*": "More stock at noon."}
-                assert seconds < 0.5, "1.5 s later at most every page has asked"
+                assert seconds < 2, "a page asks each second"
 
                 # Whoever is called enters, and it is counted whether the range told at joining held.
                 await crowd[1].enter(poll_seconds=0.2)
