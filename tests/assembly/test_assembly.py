@@ -178,9 +178,7 @@ async def test_a_new_rate_is_in_force_in_four_gateways_within_200_ms(
     assert sorted(took)[2] <= 0.2, took
 
 
-async def test_a_room_made_at_run_time_is_served_soon_and_before_the_files(
-    gateway: Gateway, admin: Admin
-) -> None:
+async def test_a_room_made_at_run_time_is_served_soon_and_before_the_files(gateway: Gateway, admin: Admin) -> None:
     operator = visitor(admin, host="127.0.0.1", authorization="Bearer " + "t" * 40)
     flash = {"name": "flash", "settings": {"match": ["/flash*"], "rate": 0}}
     assert (await operator.post("/api/v1/rooms", json=flash)).status_code == 200

@@ -376,7 +376,7 @@ async def test_slow_and_greedy_clients_are_cut_off_while_others_are_served_at_on
                 shopping = asyncio.create_task(shop_on(shopper, greedy))
                 *cut, (finished, took_seconds) = await greedy
                 assert [answer.status for answer, _ in cut] == [408] * 110
-                assert all(0.9 < seconds < 4 for _, seconds in cut), sorted(seconds for _, seconds in cut)
+                assert all(0.9 < seconds < 8 for _, seconds in cut), sorted(seconds for _, seconds in cut)
                 # One who sends 1,000 bytes a second may take longer than the grace.
                 assert on_site(finished)
                 assert took_seconds > 2

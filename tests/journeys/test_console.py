@@ -178,7 +178,7 @@ async def test_a_new_rate_is_real_on_the_chart_within_five_seconds(running: Serv
         await dana.opens("/rooms/flow")
         await dana.page.click("#flow summary")
         async with asyncio.timeout(20):
-            while (await newest(dana.page, "flow"))[1]["admitted"] != 60:
+            while not 54 <= ((await newest(dana.page, "flow"))[1]["admitted"] or 0) <= 66:
                 await asyncio.sleep(0.1)
         await dana.page.fill("input[name=rate] >> nth=0", "600")
         await says(
