@@ -19,7 +19,7 @@
   if (lead) lead.after(box);
   else document.body.append(box);
 
-  const here = location.pathname + location.search;
+  const here = data.go || location.pathname + location.search;
   const link = (text, href) => acts.append(Object.assign(document.createElement("a"), {className: "go", textContent: text, href}));
   link(texts.go_again, here);
   if (data.plain) link(texts.go_join, data.plain);

@@ -11,7 +11,6 @@
   const numbers = new Intl.NumberFormat(locale), pairs = new Intl.NumberFormat(locale, {minimumIntegerDigits: 2});
   const plurals = new Intl.PluralRules(lang);
   const hour = new Intl.DateTimeFormat(locale, {timeStyle: "short"});
-  const day = new Intl.DateTimeFormat(locale, {dateStyle: "long", timeStyle: "short"});
   // Values are isolated, so that right-to-left text does not turn them over.
   const say = (key, values = {}) => {
     let text = texts[key];
@@ -65,6 +64,8 @@
   };
   const place = () => {
     if (me.state !== "waiting" || !me.position) { shown = least = Infinity; return; }
+    // Among those who are put back already; the place may rise again.
+    if (me.view === "recovering") return;
     if (remember.score !== me.score_us) { shown = Infinity; remember.score = me.score_us; }
     remember();
     if (jump || shown === Infinity || calm() || shown - least < 3) shown = least;
@@ -80,7 +81,7 @@
     if (blocked) return "blocked";
     if (failures && !navigator.onLine) return "offline";
     if (isAway()) return "reconnecting";
-    if (me.state === "active") return "admitted";
+    if (me.state === "active" || me.state === "off") return "admitted";
     if (me.view === "waiting" && (shown === 1 || me.wait && me.wait.high_minutes === 1)) return "near";
     return views[me.view] ? me.view : "new";
   };
@@ -92,7 +93,8 @@
   };
   const reveal = (id, is) => { const element = $(id); if (element) element.hidden = !is; };
   let view, told = 0, saidAt = 0, waitTold, warned = false, news = data.now.messages[0] && data.now.messages[0].id;
-  const announce = (text) => { put("say", text); saidAt = Date.now(); };
+  // What is said in the same moment is said together.
+  const announce = (text) => { put("say", (Date.now() - saidAt < 99 ? $("say").textContent + " " : "") + text); saidAt = Date.now(); };
 
   const show = () => {
     const before = view, [parts, action, main] = views[view = viewNow()], has = (part) => parts.includes(part);
@@ -193,6 +195,7 @@
     return [text, time];
   };
   const tell = (messages) => {
+    if (tell.told === (tell.told = JSON.stringify(messages))) return;
     reveal("news", messages.length);
     $("message")?.replaceChildren(...messages.slice(0, 1).flatMap(worded));
     reveal("earlier", messages.length > 1);
@@ -275,6 +278,8 @@
       return 60;
     }
     const was = me;
+    // Who is near the front keeps what was last known, as those do who read the shared document.
+    if (answer.view === "reconnecting" && was.position) answer = {...answer, state: was.state, position: was.position, wait: was.wait};
     me = {reason: was.reason, behind: was.behind, opens_ms: was.opens_ms, ...answer};
     if (!answer.wait && answer.view === "paused") me.wait = was.wait;
     confirmed = confirmed || me.score_us > 0;
@@ -369,9 +374,9 @@
     jump = true;
     if (wantsLock) awake();
     show();
-    if (me.view === "called") goIn(1);
-    else if (failures || Date.now() - askedAt > 2000) { if (me.state !== "waiting" || !me.position) own = true; ask(); }
-    act();
+    // Before it goes anywhere it must be answered: a phone's network wakes later than its screen.
+    if (failures || Date.now() - askedAt > 2000) { if (me.state !== "waiting" || !me.position) own = true; ask(); }
+    else act();
   };
   addEventListener("online", wake);
   addEventListener("offline", () => ask());
@@ -382,7 +387,9 @@
   for (const input of ["focus", "pointerdown", "keydown"]) addEventListener(input, () => join());
   $("go")?.addEventListener("click", (event) => {
     event.preventDefault();
-    if (me.view === "missed") join(); else go();
+    if (me.view === "missed") join();
+    else if (failures && !blocked) ask();
+    else go();
   });
 
   // -- sound and screen, for those who ask ------------------------------------------------------------------

@@ -52,24 +52,33 @@ const solve = (salt, challenge, most, told) => {
 if (typeof document === "undefined") {
   onmessage = ({data}) => postMessage({number: solve(data.salt, data.challenge, data.maxnumber, (tried) => postMessage({tried}))});
 } else {
-  const {puzzle, join} = JSON.parse(document.getElementById("data").textContent);
+  const {puzzle, join, go} = JSON.parse(document.getElementById("data").textContent);
   const bar = document.createElement("progress"), worker = new Worker(document.currentScript.src), began = Date.now();
   bar.max = puzzle.maxnumber;
   bar.setAttribute("aria-labelledby", "title");
   (document.getElementById("lead") || document.body).append(bar);
-  const again = () => setTimeout(() => location.replace(location.pathname + location.search), 5000);
+  const onward = () => location.replace(go || location.pathname + location.search);
+  const again = () => setTimeout(onward, 5000);
+  // A network that is away comes back; what is solved is solved.
+  const bring = async (solution, tries = 0) => {
+    let answer;
+    try {
+      answer = await fetch(join, {method: "POST", credentials: "same-origin", headers: {"content-type": "application/json"}, body: JSON.stringify({solution})});
+    } catch {
+      if (tries < 5) setTimeout(() => bring(solution, tries + 1), 2000 * 2 ** tries);
+      else again();
+      return;
+    }
+    if (answer.ok) onward();
+    else again();
+  };
   worker.onerror = again;
-  worker.onmessage = async ({data}) => {
+  worker.onmessage = ({data}) => {
     if (data.tried !== undefined) { bar.value = data.tried; return; }
     worker.terminate();
     bar.value = bar.max;
     const {algorithm, challenge, salt, signature} = puzzle;
-    const solution = btoa(JSON.stringify({algorithm, challenge, number: data.number, salt, signature, took: Date.now() - began}));
-    try {
-      const answer = await fetch(join, {method: "POST", credentials: "same-origin", headers: {"content-type": "application/json"}, body: JSON.stringify({solution})});
-      if (!answer.ok) throw new Error(answer.status);
-      location.replace(location.pathname + location.search);
-    } catch { again(); }
+    bring(btoa(JSON.stringify({algorithm, challenge, number: data.number, salt, signature, took: Date.now() - began})));
   };
   worker.postMessage(puzzle);
 }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from waitroom.domain.audit import Author
+    from waitroom.domain.message import Message
     from waitroom.domain.sketch import Point
     from waitroom.settings import CaptchaSettings
     from waitroom.store.base import Store
@@ -94,6 +95,7 @@ class ScriptedStore:
         self.frontier_us = 0
         self.points: tuple[Point, ...] = ()
         self.pulses: tuple[Pulse, ...] = ()
+        self.messages: tuple[Message, ...] = ()
         self.calls: list[tuple[Any, ...]] = []
 
     def now_ms(self) -> int:
@@ -102,7 +104,7 @@ class ScriptedStore:
     def record(self, room: str) -> RoomRecord:
         if room not in self.rooms:
             raise RoomUnknown(room)
-        return RoomRecord(self.rooms[room], version=1, epoch=1)
+        return RoomRecord(self.rooms[room], version=1, epoch=1, messages=self.messages)
 
     def last_census(self, room: str) -> Census | None:
         return self.counted

@@ -14,6 +14,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.gateway.front import Front, census
+from waitroom.domain.message import Message
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.snapshot import Pulse
 from waitroom.domain.visit import Answer
@@ -235,6 +236,60 @@ def test_modes_are_told_as_they_change(shop: Shop, context: BrowserContext) -> N
     assert watched.complaints == []
 
 
+def test_a_place_among_those_put_back_already_is_none_to_be_kept(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    watched.page.goto(shop.url)
+    watched.reads("#position", "300")
+    shop.front.store.generation = "restored"
+    shop.queue(5, generation="restored", recovering_ms=9_000)
+    for _ in range(2):
+        watched.later(22)
+    watched.reads("#title", "We are restoring the queue")
+    shop.queue(290, generation="restored")
+    for _ in range(2):
+        watched.later(30)
+    watched.reads("#title", "You are in the queue")
+    watched.reads("#position", "290")
+
+
+def test_near_the_front_too_a_store_that_is_away_takes_no_place_from_the_page(
+    shop: Shop, context: BrowserContext
+) -> None:
+    watched = Watched(context)
+    shop.queue(3)
+    watched.page.goto(shop.url)
+    watched.later(3)
+    shop.front.store.away = True
+    shop.count(None)
+    watched.later(3)
+    watched.reads("#title", "We cannot reach the queue")
+    watched.reads("#position", "3")
+
+
+def test_of_a_room_switched_off_the_page_says_come_in(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    shop.queue(3)
+    watched.page.goto(shop.url)
+    watched.later(3)
+    shop.front.store.answer = Answer.OFF
+    with watched.page.expect_navigation():
+        watched.later(3)
+        watched.reads("#title", "Welcome")
+        watched.later(2)
+
+
+def test_what_the_shop_says_stands_still_while_it_is_the_same(shop: Shop, context: BrowserContext) -> None:
+    watched = Watched(context)
+    shop.front.store.messages = (Message(shop.front.store.clock_ms, {"*": "Code: SALE"}),)
+    shop.queue(300)
+    watched.page.goto(shop.url)
+    watched.reads("#message p", "Code: SALE")
+    watched.page.evaluate("window.first = document.querySelector('#message p')")
+    watched.later(3)
+    watched.later(3)
+    assert watched.page.evaluate("window.first.isConnected")
+
+
 def test_who_alone_was_not_told_a_place_is_told_it_soon(shop: Shop, context: BrowserContext) -> None:
     shop.front.store.away = True
     watched = Watched(context)
@@ -363,6 +418,10 @@ def test_a_form_is_never_sent_again_and_leads_back_to_its_page(shop: Shop, conte
             "document.body.innerHTML = '<form method=post action=\"/order?x=1\"><input name=card value=1></form>';"
             "document.forms[0].submit()"
         )
+    watched.reads("#position", "300")
+    with watched.page.expect_navigation():
+        watched.page.select_option("footer select", "de")
+        watched.page.click("footer button")
     watched.reads("#position", "300")
     shop.front.store.answer = Answer.ADMITTED
     shop.front.store.frontier_us = shop.front.store.score_us

@@ -129,8 +129,9 @@ def addresses_of(
 ) -> Addresses:
     """Return the addresses on a waiting page that leads to `to`.
 
-    `here` is the page's own address and `safe` whether it can be loaded again, unless it stands `at_place`. A place
-    rides in addresses until the browser has shown that it brings the cookie.
+    `here` is the page's own address and `safe` whether it can be loaded again, unless it stands `at_place`; one that
+    cannot is left for the waiting page's own. A place rides in addresses until the browser has shown that it brings
+    the cookie.
     """
     prefix, room = desk.settings.prefix, proofs.room
     token = "" if place is None or QUEUE in proofs.carried else desk.tokens.sign_queue(place)
@@ -146,7 +147,7 @@ def addresses_of(
         scripts=f"{prefix}/",
         refresh=auto,
         place=f"?{PLACE}={token}" if proofs.by_address else "",
-        here=with_place if at_place else here,
+        here=with_place if at_place or not safe else here,
         go="" if safe else to,
         token_url=with_place if token else "",
         stop_url=address + STILL if place is not None else "",
