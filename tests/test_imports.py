@@ -44,6 +44,7 @@ ARROWS = {
     "reporting": arrow("errors", f"{WEB} {STORE}"),
     "metrics": arrow("meter", f"{WEB} {STORE}"),
     "logs": arrow("", f"{WEB} {STORE}"),
+    "background": arrow("logs", f"{WEB} {STORE}"),
     "beat": arrow("domain store.base metrics logs errors", f"{WEB} {STORE}"),
     "gateway": arrow(
         "domain tokens store.base metrics logs errors settings static_files words logo read_buffer", STORE
@@ -57,7 +58,7 @@ ARROWS = {
     "handover": arrow("settings", f"{WEB} {STORE}"),
     "following": arrow("errors logs", f"{WEB} {STORE}"),
     "assembly": arrow(
-        "admin beat domain errors following gateway inquiry logs metrics preview proxy recording reporting settings store tokens"
+        "admin background beat domain errors following gateway inquiry logs metrics preview proxy recording reporting settings store tokens"
     ),
     "worker": arrow("assembly datadir errors handover logs metrics settings"),
     "supervisor": arrow("datadir errors handover logs metrics settings store.embedded store.connect store.inspection"),

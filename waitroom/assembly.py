@@ -15,7 +15,9 @@ import uvicorn
 from . import logs
 from .admin.access import Access, Passwords
 from .admin.app import make_app
+from .admin.console.live import Live
 from .admin.verbs import Verbs
+from .background import Background
 from .beat import Beat
 from .errors import StoreUnavailable
 from .following import follow_once, follow_rooms
@@ -37,9 +39,10 @@ from .store.connect import open_operator_store, open_store
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 
     from .domain.visit import Census
+    from .gateway.challenge import JoinRate
     from .gateway.exchange import Exchange
     from .settings import CaptchaSettings, GatewaySettings, Settings
     from .store.operators import RedisOperatorStore
@@ -53,6 +56,9 @@ class Part(Protocol):
     """What a process serves: an ASGI app with a beginning and an end."""
 
     async def start(self) -> None: ...
+
+    def stopping(self) -> None:
+        """It is to stop: end what would not end by itself, while requests are still answered."""
 
     async def stop(self) -> None: ...
 
@@ -145,10 +151,8 @@ class Gateway:
         self._documents = Documents(store)
         self._farewells = Farewells(store, metrics, self._log)
         self._beat = Beat(store, lambda: self._names, metrics, logs.logger("beat"), then=self._follow)
-        self._beating: asyncio.Task[None] | None = None
-        self._following: asyncio.Task[None] | None = None
-        self._recording: asyncio.Task[None] | None = None
-        self._reporting: asyncio.Task[None] | None = None
+        self._background = Background(self._log)
+        self._joins: dict[str, JoinRate] = {}
         self._identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self._retiring: set[asyncio.Task[None]] = set()
         self._options = proxy_options(settings.gateway)
@@ -173,13 +177,17 @@ class Gateway:
         """Beat once, so that the store's clock and its rooms are known before the first visitor comes; then go on."""
         await follow_once(self.store, self._rooms_changed)
         await self._beat.once()
-        self._beating = asyncio.create_task(self._beat.run())
-        self._following = asyncio.create_task(follow_rooms(self.store, self._log, self._rooms_changed))
-        self._recording = asyncio.create_task(record(self.store, lambda: self._names, self.metrics.meter))
-        self._reporting = asyncio.create_task(report(self.store, self._identity, self._versions))
+        self._background.begin("beat", self._beat.run())
+        self._background.begin("follow", follow_rooms(self.store, self._log, self._rooms_changed))
+        self._background.begin("record", record(self.store, lambda: self._names, self.metrics.meter))
+        self._background.begin("report", report(self.store, self._identity, self._versions))
+
+    def stopping(self) -> None:
+        pass
 
     async def stop(self) -> None:
-        await _ended(self._beating, self._following, self._recording, self._reporting, *self._retiring)
+        await self._background.end()
+        await _cancelled(self._retiring)
         with suppress(StoreUnavailable):
             await self.store.say_ended(self._identity)
         await self._proxy.aclose()
@@ -220,13 +228,15 @@ class Gateway:
         tokens = Tokens([key.get_secret_value() for key in settings.keys.signing])
         # A room made at run time comes first: what it protects may lie inside a room of the file.
         settings = settings.model_copy(update={"rooms": (*self.store.made_rooms, *settings.rooms)})
-        self._names = tuple(room.name for room in settings.rooms)
-        self._documents.keep(self._names)
         proxy = self._proxy
         self._gate = build_gate(
             settings, self.store, self._documents, tokens, proxy, self.metrics, self._log,
-            farewells=self._farewells, site_set_out=proxy.set_out, captcha=self._captcha,
+            farewells=self._farewells, joins=self._joins, site_set_out=proxy.set_out, captcha=self._captcha,
         )  # fmt: skip
+        self._names = tuple(room.name for room in settings.rooms)
+        self._documents.keep(self._names)
+        for gone in self._joins.keys() - set(self._names):
+            del self._joins[gone]
 
     def _make_captcha(self, settings: CaptchaSettings) -> Captcha | None:
         if settings.provider == "none":
@@ -238,14 +248,11 @@ class Gateway:
         return Proxy(options, Backend(self.metrics, logs.logger("proxy"), loop_time))
 
 
-async def _ended(*tasks: asyncio.Task[None] | None) -> None:
-    """Cancel the tasks there are and wait for their end."""
-    running = [task for task in tasks if task is not None]
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    running = tuple(tasks)
     for task in running:
         task.cancel()
-    for task in running:
-        with suppress(asyncio.CancelledError):
-            await task
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _retire(proxy: Proxy, seconds: float) -> None:
@@ -277,11 +284,12 @@ class Admin:
         self._log = log = logs.logger("admin")
         self._access = Access(RedisAccessRecords(store), store.now_ms, Passwords())
         verbs = Verbs(store, self._names, self._access, metrics, log)
-        self._app = make_app(verbs, self._access, metrics, log, host=settings.admin.host, waiting_pages=WaitingPages())
+        self._live = Live(verbs)
+        self._app = make_app(
+            verbs, self._access, metrics, log, host=settings.admin.host, waiting_pages=WaitingPages(), live=self._live
+        )
         self._beat = Beat(store, self._names, metrics, logs.logger("beat"))
-        self._beating: asyncio.Task[None] | None = None
-        self._following: asyncio.Task[None] | None = None
-        self._recording: asyncio.Task[None] | None = None
+        self._background = Background(log)
         self.first_link = ""
         """The text of the link that sets the first password, while nobody has one."""
         self._take(settings)
@@ -293,15 +301,19 @@ class Admin:
         """Beat once, so that the rooms are known before the first operator asks; then go on."""
         await follow_once(self.store)
         await self._beat.once()
-        self._beating = asyncio.create_task(self._beat.run())
-        self._following = asyncio.create_task(follow_rooms(self.store, self._log))
-        self._recording = asyncio.create_task(record(self.store, self._names, self._metrics.meter))
+        self._background.begin("beat", self._beat.run())
+        self._background.begin("follow", follow_rooms(self.store, self._log))
+        self._background.begin("record", record(self.store, self._names, self._metrics.meter))
         with suppress(StoreUnavailable):
             if await self._access.accounts.nobody_yet():
                 self.first_link = self._access.accounts.first_link()
 
+    def stopping(self) -> None:
+        self._live.end()
+
     async def stop(self) -> None:
-        await _ended(self._beating, self._following, self._recording)
+        await self._background.end()
+        await self._live.aclose()
         await self.store.aclose()
 
     async def reload(self, settings: Settings) -> None:

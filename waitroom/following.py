@@ -1,6 +1,7 @@
 """Following: twice a second each process hears which rooms were made or removed at run time.
 
-It also tells, once, what another version of Waitroom that runs beside this one has written and this one cannot read.
+It also tells, once, what of a room this process cannot take up: what another version of Waitroom has written, or live
+settings that do not go with the configuration.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Rooms(Protocol):
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Rooms that cannot be read as they were written, and why; they stay as they were."""
+        """Rooms that cannot be taken up as they were written, and why; they stay as they were."""
         ...
 
     async def follow_rooms(self, changed: Callable[[], None]) -> bool:
@@ -41,11 +42,19 @@ async def follow_rooms(
 ) -> None:
     """Follow until cancelled; `changed` is called after each change. While the store is away, nothing changes."""
     told: dict[str, str] = {}
+    broke = ""
     while True:
-        await follow_once(store, changed)
+        try:
+            await follow_once(store, changed)
+        except Exception as error:  # noqa: BLE001  # rooms must be heard of whatever one look met
+            if broke != str(error):
+                log.failure("following_broke", error)
+            broke = str(error)
+        else:
+            broke = ""
         for room, reason in store.unreadable.items():
             if told.get(room) != reason:
-                log.error("room_unreadable", room=room, reason=reason, doing="keeps what it has; upgrade this machine")
+                log.error("room_unreadable", room=room, reason=reason, doing="the room stays as it was")
         told = dict(store.unreadable)
         await sleep(PERIOD_SECONDS)
 

@@ -23,7 +23,6 @@ import uvloop
 from . import logs
 from .assembly import Admin, Part, build_admin, build_gateway, server_config
 from .datadir import write_private
-from .errors import WaitroomError
 from .handover import read_back
 from .metrics import Metrics
 
@@ -34,9 +33,15 @@ if TYPE_CHECKING:
 class Server(uvicorn.Server):
     """uvicorn's server, which leaves the signals to us and tells when it accepts."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_started: Callable[[], None] = lambda: None,
+        on_stopping: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._on_stopping = on_stopping
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -51,6 +56,7 @@ class Server(uvicorn.Server):
         if self.should_exit:
             self.force_exit = True
         self.should_exit = True
+        self._on_stopping()
 
 
 async def serve(role: str, settings_file: Path, listener: socket.socket, channel: socket.socket) -> None:
@@ -60,20 +66,24 @@ async def serve(role: str, settings_file: Path, listener: socket.socket, channel
     log = logs.logger(role)
     metrics = Metrics()
     part: Part = build_gateway(settings, metrics) if role == "gateway" else build_admin(settings, metrics)
-    server = Server(server_config(part, settings, metrics), on_started=lambda: _say(channel, b"ready\n"))
+    server = Server(
+        server_config(part, settings, metrics),
+        on_started=lambda: _say(channel, b"ready\n"),
+        on_stopping=part.stopping,
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is the supervisor's; we hear of it by the channel
 
     async def obey() -> None:
-        while said := await loop.sock_recv(channel, 64):
+        while said := await _heard(channel):
             if b"reload" in said:
                 try:
                     fresh = read_back(settings_file)
                     logs.configure(level=fresh.log.level, style=fresh.log.format)
                     await part.reload(fresh)
-                except (WaitroomError, ValueError, OSError) as error:
+                except Exception as error:  # noqa: BLE001  # the end of the supervisor must be heard, whatever this met
                     log.failure("reload_failed", error)
                 else:
                     log.info("reloaded")
@@ -95,6 +105,13 @@ async def serve(role: str, settings_file: Path, listener: socket.socket, channel
     finally:
         obeying.cancel()
         await part.stop()
+
+
+async def _heard(channel: socket.socket) -> bytes:
+    """Return what the supervisor says; nothing when it is gone, also when it was killed before it read our words."""
+    with contextlib.suppress(OSError):
+        return await asyncio.get_running_loop().sock_recv(channel, 64)
+    return b""
 
 
 def _say(channel: socket.socket, message: bytes) -> None:

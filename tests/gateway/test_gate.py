@@ -551,6 +551,16 @@ async def test_the_site_says_that_a_visitor_is_done() -> None:
     assert front.metrics.told["released", "default"] == 1
 
 
+async def test_the_answer_arrives_when_the_room_was_removed_while_the_site_worked_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    front = Front()
+    front.site.headers = [(b"waitroom-release", b"1")]
+    monkeypatch.setattr(front.store, "release", AsyncMock(side_effect=RoomUnknown("no room 'default'")))
+    reply = await front.ask(cookie=f"{PASS}={front.pass_()}")
+    assert (reply.status, len(front.site.asked)) == (200, 1)
+
+
 async def test_a_release_of_0_releases_nobody() -> None:
     front = Front()
     front.site.headers = [(b"waitroom-release", b"0")]

@@ -93,6 +93,12 @@ async def test_while_people_wait_the_default_page_stands_in_for_a_broken_templat
     assert front.lines.count("template_failed") == 1
 
 
+async def test_a_logo_that_is_gone_is_told_and_missed_by_nobody_who_waits() -> None:
+    front = Front(Room(name="default", logo="/nowhere/logo.svg"))
+    assert b"You are in the queue</h1>" in (await front.ask()).body
+    assert front.lines.count("template_failed") == 1
+
+
 def test_every_variable_of_a_template_is_documented() -> None:
     room = Room(name="default")
     now = shown(example("waiting", room, NOW_MS), Addresses("", "", ""))

@@ -11,7 +11,7 @@ from tests.store.bench import Bench, by
 from waitroom.domain.audit import Deed
 from waitroom.domain.room import Room
 from waitroom.domain.visit import Answer
-from waitroom.errors import RoomUnknown, StoreUnavailable
+from waitroom.errors import Refused, RoomUnknown, StoreUnavailable
 from waitroom.store.access import RedisAccessRecords
 from waitroom.store.base import Purpose
 from waitroom.store.redis import RedisStore
@@ -111,6 +111,29 @@ async def test_a_store_that_lost_its_memory_gets_the_rooms_back(bench: Bench) ->
     assert await three.follow_rooms()
     assert (await three.enter("flash", "visitor-0123456789ab", claims=None, purpose=Purpose.CLAIM)).now_ms
     assert [room.name for room in three.made_rooms] == ["flash"]
+
+
+async def test_live_settings_that_no_longer_go_with_the_file_hold_up_no_other_room_and_can_be_mended(
+    bench: Bench,
+) -> None:
+    store = bench.gateway(session_seconds=600)
+    await store.seed()
+    await store.configure("sale", {"refresh_seconds": 120}, expected_version=None, author=by("c1"))
+    store.rooms = [Room(name="sale", session_seconds=60), Room(name="other", rate=7)]
+    assert store.record("other").room.rate == 7
+    assert store.record("sale").room.session_seconds == 600
+    assert "does not go with the configuration" in store.unreadable["sale"]
+    file = [Room(name="sale", session_seconds=60), Room(name="other", rate=7)]
+    begun = RedisStore(bench.client, file, store_time_us=lambda: bench.now_us)
+    with pytest.raises(Refused, match="sale: what is set live does not go with the configuration"):
+        await begun.seed()
+    assert (await begun.beat("other")).waiting == 0
+    await begun.beat("sale")
+    await begun.configure("sale", {}, expected_version=None, author=by("c2"))
+    begun.rooms = file
+    await begun.seed()
+    assert begun.record("sale").room.session_seconds == 60
+    assert begun.unreadable == {}
 
 
 async def test_a_room_of_the_file_wins_over_one_of_the_same_name(bench: Bench) -> None:

@@ -38,6 +38,27 @@ class Rooms:
         return answer
 
 
+async def test_what_breaks_is_told_once_and_rooms_are_followed_on() -> None:
+    rooms = Rooms(True, True, True)
+    written = io.StringIO()
+    changes: list[int] = []
+
+    def changed() -> None:
+        changes.append(len(rooms.answers))
+        if rooms.answers:
+            raise RuntimeError("no page can be made")
+
+    async def sleep(seconds: float) -> None:
+        if not rooms.answers:
+            raise Ended
+
+    log = logs.Log("gateway", logs.Sink(written, style="json"))
+    with pytest.raises(Ended):
+        await follow_rooms(rooms, log, changed, sleep=sleep)
+    assert changes == [2, 1, 0]
+    assert written.getvalue().count("following_broke") == 1
+
+
 async def test_changes_are_taken_up_an_absent_store_ends_nothing_and_what_cannot_be_read_is_told_once() -> None:
     rooms = Rooms(True, StoreUnavailable("away"), True, False, True)
     written = io.StringIO()

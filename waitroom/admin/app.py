@@ -45,9 +45,13 @@ def make_app(
     *,
     host: str,
     waiting_pages: WaitingPages,
+    live: Live | None = None,
     new_identity: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> ASGIApp:
-    """Return the admin listener's ASGI app; `host` is what was configured, `waiting_pages` makes those of previews."""
+    """Return the admin listener's ASGI app.
+
+    `host` is what was configured, `waiting_pages` makes those of previews, `live` what open consoles see move.
+    """
     assets = Assets()
     pages = Pages(assets)
 
@@ -55,12 +59,11 @@ def make_app(
         return access.secure(request.url.scheme)
 
     entrance = Entrance(pages, access.accounts, metrics, log, seconds=lambda: access.session_seconds, secure=secure)
-    live = Live(verbs)
     routes: list[Route] = [
         *api_routes(verbs, metrics, new_identity),
         assets.route(),
         *entrance.routes(),
-        *Console(pages, verbs, live).routes(),
+        *Console(pages, verbs, live or Live(verbs)).routes(),
         *Preview(pages, verbs, waiting_pages).routes(),
         *People(pages, access.accounts, access.api_tokens, access.now_ms, secure=secure).routes(),
     ]

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from waitroom.tokens import Tokens
 
     from .captcha import Captcha
+    from .challenge import JoinRate
     from .direct import SetOut
     from .document import Documents
 
@@ -65,6 +66,7 @@ def build_gate(
     log: Log,
     *,
     farewells: Farewells | None = None,
+    joins: dict[str, JoinRate] | None = None,
     site_set_out: SetOut | None = None,
     new_visitor: Callable[[], str] = _NEW_VISITOR,
     new_nonce: Callable[[], str] = _NEW_NONCE,
@@ -72,9 +74,9 @@ def build_gate(
 ) -> Gate:
     """Return the gate in front of `site`, to which `site_set_out` is the direct way.
 
-    After a reload, build another with the same `farewells` and let it take the place of the old one.
+    After a reload, build another with the same `farewells` and `joins` and let it take the place of the old one.
     """
-    desk = Desk(settings.gateway, store, documents, tokens, metrics, log, new_visitor, captcha)
+    desk = Desk(settings.gateway, store, documents, tokens, metrics, log, new_visitor, captcha, joins)
     rooms = [room.name for room in settings.rooms]
     page = WaitingPage(settings.rooms, new_nonce, _Failures(metrics, log))
     router = Router(settings.rooms)

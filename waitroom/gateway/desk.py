@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from waitroom.tokens import Tokens
 
     from .captcha import Captcha
-    from .challenge import Attempt
+    from .challenge import Attempt, JoinRate
     from .document import Documents, Outlook
 
 JOINING_MS: Final = 5_000
@@ -96,6 +96,7 @@ class Desk:
         log: Log,
         new_visitor: Callable[[], str],
         captcha: Captcha | None = None,
+        joins: dict[str, JoinRate] | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -108,7 +109,7 @@ class Desk:
         self.always_secure = settings.cookie_secure == "always"
         self._away_since_ms: int | None = None
         self._last_provisional_us = 0
-        self.newcomers = Newcomers(settings, store, tokens, metrics, log, self.trusted, new_visitor, captcha)
+        self.newcomers = Newcomers(settings, store, tokens, metrics, log, self.trusted, new_visitor, captcha, joins)
         self._flights: dict[tuple[str, str], asyncio.Task[PassClaims | None]] = {}
         self._renewed: dict[tuple[str, str], PassClaims] = {}
 

@@ -223,6 +223,8 @@ class Gate:
                 self._metrics.released(claims.room)
         except StoreUnavailable as error:
             self._farewells.owe(claims, error.reason)
+        except RoomUnknown:
+            pass  # it was removed while the site worked on this: the session ended with it
         message["headers"] = with_cookies(message["headers"], self._desk.farewell_headers(proofs))
         await send(message)
 

@@ -51,6 +51,7 @@ class Newcomers:
         trusted: TrustedProxies,
         new_visitor: Callable[[], str],
         captcha: Captcha | None,
+        joins: dict[str, JoinRate] | None = None,
     ) -> None:
         self._bits = settings.network_bits_ipv4, settings.network_bits_ipv6
         self._store = store
@@ -61,7 +62,7 @@ class Newcomers:
         self._new_visitor = new_visitor
         self._captcha = captcha
         self._puzzles = Puzzles(tokens.puzzle_keys, os.urandom)
-        self._joins: dict[str, JoinRate] = {}
+        self._joins = {} if joins is None else joins
         self._without_captcha: set[str] = set()
         """Rooms of which it was said that the CAPTCHA they want is not set up."""
 

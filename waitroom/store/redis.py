@@ -54,6 +54,8 @@ class _Memory:
     census: Census | None = None
     unreadable_version: int | None = None
     """Of the record, when this version of Waitroom cannot read what another one wrote."""
+    unfit: str = ""
+    """What of the configuration could not be taken up beside what is set live."""
 
     def arguments(self) -> tuple[str, int, int, int]:
         return self.generation, self.heard_ms, self.active, self.entries
@@ -83,7 +85,7 @@ class RedisStore:
         self._made_rooms: dict[str, Room] = {}
         self._made_version = 0
         self._keys: dict[tuple[str, str], tuple[str, ...]] = {}
-        self.unreadable: dict[str, str] = {}
+        self._unreadable: dict[str, str] = {}
         """Rooms of which another version of Waitroom wrote what this one cannot read, and what that is."""
         self._store_clock = StoreClock(clock, time.time() * 1000)
         self.rooms = rooms
@@ -110,12 +112,22 @@ class RedisStore:
             known = self._memories.get(room.name)
             if known is None:
                 memories[room.name] = _Memory(RoomRecord(room, 0, 1, seed=room.model_dump(mode="json")))
-            else:
+                continue
+            memories[room.name] = known
+            try:
                 known.record = merged(room, known.record)
-                memories[room.name] = known
+            except ValidationError as error:
+                known.unfit = _unfit(error, room.name)
+            else:
+                known.unfit = ""
         self._memories = memories
 
     # What is known without asking.
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Rooms that could not be taken up as they were written, and why."""
+        return self._unreadable | {name: memory.unfit for name, memory in self._memories.items() if memory.unfit}
 
     @property
     def available(self) -> bool:
@@ -209,7 +221,7 @@ class RedisStore:
             seed = Room.model_validate(memory.record.seed)
             try:
                 changed = self._with_message(merged(seed, replace(record, live=live)))
-                steps = steps_between(merged(seed, record).room, changed.room)
+                steps = steps_between(_in_force(seed, record), changed.room)
             except ValidationError as error:
                 raise Refused(_in_words(error, room)) from error
             deed = Deed(author, action, steps, undoing(record.live, live))
@@ -228,8 +240,14 @@ class RedisStore:
 
     async def seed(self) -> None:
         await self._agree_on_format()
+        refused: list[str] = []
         for room in self._memories:
-            await self._seed_room(room)
+            try:
+                await self._seed_room(room)
+            except ValidationError as error:
+                refused.append(f"{room}: {_unfit(error, room)}")
+        if refused:
+            raise Refused("; ".join(refused))
 
     async def _agree_on_format(self) -> None:
         """Write down the format of what this version keeps; raises `StartError` where a later one stands."""
@@ -283,21 +301,22 @@ class RedisStore:
             return False
         words: list[bytes] = await self.command("rooms", "HGETALL", index)
         facts = {name.decode(): text for name, text in zip(words[::2], words[1::2], strict=True)}
-        self._made_version = int(facts.pop("_version"))
+        version = int(facts.pop("_version", b"0"))
         before = {room.name for room in self.made_rooms}
         made_rooms: dict[str, Room] = {}
         for name, text in facts.items():
-            self.unreadable.pop(name, None)
+            self._unreadable.pop(name, None)
             try:
                 if text:
                     made_rooms[name] = Room.model_validate(known_settings(json.loads(text)))
             except ValidationError as error:
-                self.unreadable[name] = _in_words(error, name)
+                self._unreadable[name] = f"upgrade this machine: {_in_words(error, name)}"
                 if name in self._made_rooms:
                     made_rooms[name] = self._made_rooms[name]
         self._made_rooms = made_rooms
         self._remember()
         changed()
+        self._made_version = version
         # The last process to hear of it removes what those before it still wrote.
         for name in before - {room.name for room in self.made_rooms} - {room.name for room in self._file_rooms}:
             await self.command("rooms", "UNLINK", *(key(name, one) for one in NAMES if one not in {"audit", "rooms"}))
@@ -350,10 +369,10 @@ class RedisStore:
             memory.record = merged(seeded(Room.model_validate(memory.record.seed), record), record)
         except ValidationError as error:
             memory.unreadable_version = record.version
-            self.unreadable[room] = f"version {record.version}: {_in_words(error, room)}"
+            self._unreadable[room] = f"upgrade this machine, version {record.version} is: {_in_words(error, room)}"
         else:
             memory.unreadable_version = None
-            self.unreadable.pop(room, None)
+            self._unreadable.pop(room, None)
 
     # Calls.
 
@@ -419,6 +438,18 @@ def _census(counts: list[Any]) -> Census:
         int(waiting), int(called), int(missed), int(active), int(entries), int(reserved), int(recovering_ms),
         float(share), *map(int, totals),
     )  # fmt: skip
+
+
+def _in_force(seed: Room, record: RoomRecord) -> Room:
+    """Return the room as it is; of settings that no longer go with those of the file, the file's."""
+    try:
+        return merged(seed, record).room
+    except ValidationError:
+        return seed
+
+
+def _unfit(error: ValidationError, room: str) -> str:
+    return f"what is set live does not go with the configuration: {_in_words(error, room)}"
 
 
 def _in_words(error: ValidationError, room: str) -> str:

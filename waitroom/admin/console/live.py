@@ -35,6 +35,7 @@ class Live:
         self._made: asyncio.Future[bytes] | None = None
         self._making: asyncio.Task[None] | None = None
         self._number = 0
+        self._over = False
 
     async def document(self) -> dict[str, Any]:
         """Return the figures of every room as they are now."""
@@ -55,7 +56,7 @@ class Live:
         end = loop.time() + LASTS_SECONDS
         try:
             yield _RETRY
-            while self._made is not None and loop.time() < end:
+            while self._made is not None and loop.time() < end and not self._over:
                 yield await asyncio.shield(self._made)
         finally:
             self._looking -= 1
@@ -65,12 +66,13 @@ class Live:
         loop = asyncio.get_running_loop()
         due = loop.time()
         try:
-            while self._looking:
+            while self._looking and not self._over:
                 self._number += 1
                 text = json.dumps(await self.document(), separators=(",", ":"))
                 made, self._made = self._made, loop.create_future()
                 assert made is not None
-                made.set_result(f"id: {self._number}\ndata: {text}\n\n".encode())
+                if not made.done():
+                    made.set_result(f"id: {self._number}\ndata: {text}\n\n".encode())
                 due = max(due + PERIOD_SECONDS, loop.time())
                 await asyncio.sleep(due - loop.time())
         finally:
@@ -79,8 +81,14 @@ class Live:
                 self._made.cancel()
             self._made = None
 
+    def end(self) -> None:
+        """End every stream now, and those to come as soon as they begin."""
+        self._over = True
+        if self._made is not None and not self._made.done():
+            self._made.set_result(b"")
+
     async def aclose(self) -> None:
-        """End every stream."""
+        """Make no more events."""
         if self._making is not None:
             self._making.cancel()
             with suppress(asyncio.CancelledError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitroom.domain.audit import steps_between
 from waitroom.domain.uptake import uptake
-from waitroom.errors import Mistake, StoreUnavailable, VersionConflict
+from waitroom.errors import Mistake, RoomUnknown, StoreUnavailable, VersionConflict
 
 from .call import Call, Mistaken, RoomState, Stale, read_arguments
 from .table import VERBS
@@ -70,7 +70,11 @@ class Verbs:
     async def rooms(self) -> list[RoomState]:
         """Return every room, in the configuration's order."""
         said = await self._running()
-        return [await self._shown(name, said) for name in self.names()]
+        shown = []
+        for name in tuple(self.names()):
+            with suppress(RoomUnknown):  # it was removed while the others were asked for
+                shown.append(await self._shown(name, said))
+        return shown
 
     async def show(self, name: str) -> RoomState:
         """Return one room: fresh from the store, or as last heard while it is away; raises `RoomUnknown`."""

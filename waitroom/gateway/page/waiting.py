@@ -93,7 +93,8 @@ class _Edition:
 class WaitingPage:
     """The pages of all rooms.
 
-    `template_failed(room, reason)` is told when a shop's own template cannot be rendered; the default page stands in.
+    `template_failed(room, reason)` is told when a shop's own template cannot be rendered, or its logo not be read; the
+    default page, or one without a logo, stands in.
     """
 
     def __init__(
@@ -102,9 +103,14 @@ class WaitingPage:
         self._new_nonce = new_nonce
         self._template_failed = template_failed
         self._words = Words()
-        self._logos = {room.name: read_logo(room.logo) if room.logo else "" for room in rooms}
+        self._logos: dict[str, str] = {}
         self._templates: dict[str, Template] = {}
         for room in rooms:
+            if room.logo:
+                try:
+                    self._logos[room.name] = read_logo(room.logo)
+                except (OSError, ValueError) as error:  # it was there when the configuration was read
+                    template_failed(room.name, str(error))
             if room.template:
                 try:
                     self._templates[room.name] = own_template(Path(room.template).read_text(encoding="utf-8"))
