@@ -2,7 +2,8 @@
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const number = new Intl.NumberFormat("en");
-const STALE_MS = 5000, KEPT = {"15m": 900, "1h": 360, "4h": 1440, "48h": 2880};
+const STALE_MS = 5000;
+const SPANS = {"1h": [3_600_000, 10_000], "4h": [14_400_000, 10_000], "48h": [172_800_000, 60_000]};  // how long, asked again after
 
 const say = (name, value) => {
   if (value === null || value === undefined) return name === "rate" || name === "capacity" ? "no limit" : "\u2014";
@@ -22,62 +23,74 @@ const put = (root, now) => {
     if (name === "store") element.classList.toggle("bad", !now[name]);
   }
 };
-let heard = 0;
-const age = $("#age");
+// How old the figures are: those of a store that is away are as old as what was last heard of it.
+let heard = 0, arrived = Date.now(), serverAhead = 0, ended = false;
+const age = $("#age"), room = $("#room"), behind = $("#behind");
 const old = () => {
-  const since = heard ? Date.now() - heard : Infinity;
-  const stale = since > STALE_MS;
-  document.body.classList.toggle("stale", heard > 0 && stale);
+  const since = Date.now() - heard, stale = heard > 0 && since > STALE_MS;
+  document.body.classList.toggle("stale", ended || stale);
+  if (ended) return;
   if (age && heard) age.textContent = stale ? `These figures are ${Math.round(since / 1000)} s old; asking again.` : "live";
+  if (Date.now() - arrived > STALE_MS && !polling && $("[data-room]")) { askAgain(); listen(); }  // a stream may break off in silence
 };
-const room = $("#room");
-const tellBehind = (words) => {
-  const link = document.createElement("a");
-  Object.assign(link, {href: location.pathname, textContent: "Look at what is in force now"});
-  $("#behind").replaceChildren(words + " ", link);
-};
+const anchor = (href, textContent, more = {}) => Object.assign(document.createElement("a"), {href, textContent, ...more});
+const here = room && `/rooms/${encodeURIComponent(room.dataset.room)}`;
+const tellBehind = (words) => behind.replaceChildren(words + " ", anchor(here, "Look at what is in force now"));
 const take = (document_) => {
-  heard = Date.now();
-  for (const now of document_.rooms) {
-    for (const root of $$(`[data-room="${CSS.escape(now.name)}"]`)) put(root, now);
-    if (room && room.dataset.room === now.name) {
-      if (now.point) extend(now.point);
-      const behind = $("#behind");
-      if (String(now.version) !== room.dataset.version) {
-        behind.hidden = false;
-        if (!behind.textContent) tellBehind("Somebody changed this room.");
-        marksOf(now.version);
-      }
-    }
+  const mine = room && document_.rooms.find((now) => now.name === room.dataset.room);
+  if (room && !mine) return end("This room was removed.", anchor("/", "To the rooms"));
+  if (ended) { ended = false; behind.hidden = true; behind.replaceChildren(); }
+  arrived = heard = Date.now();
+  serverAhead = document_.now_ms - arrived;
+  for (const now of document_.rooms) for (const root of $$(`[data-room="${CSS.escape(now.name)}"]`)) {
+    put(root, now);
+    if (root !== room) root.classList.toggle("stale", !now.store);
   }
+  if (mine) takeOne(mine);
   old();
 };
-
-// A session that is over loses nothing typed: the log-in opens beside, and this page goes on by itself.
-const over = () => {
-  document.body.classList.add("stale");
-  const link = document.createElement("a");
-  Object.assign(link, {href: "/login?next=/account", target: "_blank", rel: "noopener", textContent: "Log in (in a new tab)"});
-  age.replaceChildren("Your session is over. ", link, " What you typed here is kept.");
-  heard = 0;
+const takeOne = (now) => {
+  if (!now.store && now.at_ms) heard = Math.min(heard, now.at_ms - serverAhead);
+  if (now.point) extend(now.point);
+  lookBack();
+  if (String(now.version) !== room.dataset.version) {
+    behind.hidden = false;
+    if (!behind.textContent) tellBehind("Somebody changed this room.");
+    marksOf(now.version);
+  }
 };
 
+// No more is heard here: said once, so that a link keeps the focus that it has.
+const end = (words, link, more = "") => {
+  if (ended) return;
+  ended = true;
+  behind.hidden = false;
+  behind.replaceChildren(words + " ", link, more);
+  age.textContent = "not live";
+  old();
+};
+// A session that is over loses nothing typed: the log-in opens beside, and this page goes on by itself.
+const over = () => end("Your session is over.",
+  anchor("/login?next=/account", "Log in (in a new tab)", {target: "_blank", rel: "noopener"}), " What you typed here is kept.");
+
 // The stream; where it does not come through, asked for.
-let polling = 0;
+let polling = 0, source;
 const poll = async () => {
   try {
-    const answer = await fetch("/live.json", {cache: "no-store"});
+    const answer = await fetch("/live.json", {cache: "no-store", signal: AbortSignal.timeout(STALE_MS)});
     if (answer.redirected) return over();
     if (!answer.ok) throw new Error(answer.status);
     take(await answer.json());
   } catch { old(); }
 };
+const askAgain = () => { if (!polling) polling = setInterval(poll, 3000); };
 const listen = () => {
-  const source = new EventSource("/live");
-  source.onmessage = (event) => { clearInterval(polling); polling = 0; take(JSON.parse(event.data)); };
-  source.onerror = () => {
-    if (!polling) polling = setInterval(poll, 3000);
-    if (source.readyState === 2) { source.close(); setTimeout(listen, 5000); }
+  source?.close();
+  const mine = source = new EventSource("/live");
+  mine.onmessage = (event) => { clearInterval(polling); polling = 0; take(JSON.parse(event.data)); };
+  mine.onerror = () => {
+    askAgain();
+    if (mine.readyState === 2 && mine === source) setTimeout(listen, 5000);
   };
 };
 if ($("[data-room]")) listen();
@@ -89,6 +102,13 @@ for (const time of $$("time[data-ms]")) {
   time.dateTime = at.toISOString();
   time.title = at.toLocaleString();
 }
+const ago = (ms) => {  // as moments.py does
+  const seconds = Math.max(0, Math.floor((Date.now() + serverAhead - ms) / 1000));
+  return seconds < 100 ? `${seconds} s ago` : seconds < 6000 ? `${Math.floor(seconds / 60)} min ago` : `${Math.floor(seconds / 3600)} h ago`;
+};
+if (room) setInterval(() => {
+  if (heard) for (const time of $$(".log time[data-ms]")) time.textContent = ago(Number(time.dataset.ms));
+}, 1000);
 
 // Charts on one time axis; what operators did is marked on each.
 const charts = [];
@@ -113,7 +133,7 @@ const drawMarks = (plot) => {
 };
 const rows = (lines, points) => [points.map((p) => p.at_ms / 1000),
   ...lines.map((line) => points.map((p) => p[line.figure] === null ? null : p[line.figure] * line.scale))];
-const hours = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+const hours = new Intl.DateTimeFormat("en-GB", {weekday: past?.span === "48h" ? "short" : undefined, hour: "2-digit", minute: "2-digit", second: "2-digit"});
 const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16, HEIGHT = Math.round(200 * scale);
 const draw = () => {
   const soft = colour("limit") && getComputedStyle(document.documentElement).getPropertyValue("--soft").trim();
@@ -154,11 +174,24 @@ const tabulate = ({figure, lines}) => {
     return row;
   }));
 };
+const show = () => { for (const chart of charts) { chart.plot.setData(rows(chart.lines, past.points)); tabulate(chart); } };
 const extend = (point) => {
-  if (!past || past.span !== "15m" || (past.points.length && point.at_ms <= past.points.at(-1).at_ms)) return;
+  if (past.span !== "15m" || (past.points.length && point.at_ms <= past.points.at(-1).at_ms)) return;
   past.points.push(point);
-  if (past.points.length > KEPT["15m"]) past.points.shift();
-  for (const chart of charts) { chart.plot.setData(rows(chart.lines, past.points)); tabulate(chart); }
+  if (past.points.length > 900) past.points.shift();
+  show();
+};
+// Longer spans are of longer steps, and asked for again.
+let lookedBack = Date.now();
+const lookBack = async () => {
+  const [span, every] = SPANS[past.span] || [];
+  if (!every || Date.now() - lookedBack < every) return;
+  lookedBack = Date.now();
+  const until = Math.round(lookedBack + serverAhead);
+  const answer = await fetch(`/api/v1${here}/history?since_ms=${until - span}&until_ms=${until}`).catch(() => null);
+  if (!answer?.ok) return;
+  past.points = (await answer.json()).points;
+  show();
 };
 let askedFor = room ? room.dataset.version : "";
 const marksOf = async (version) => {
@@ -184,7 +217,7 @@ for (const form of $$("form[data-forecast]")) {
   const name = form.dataset.forecast, input = form.elements[name], words = $(".forecast", form);
   let timer = 0;
   const forecast = async () => {
-    const text = input.value.trim().toLowerCase(), value = text === "none" ? null : Number(text);
+    const text = input.value.trim().toLowerCase().replace(/[,\u202f]/g, ""), value = text === "none" ? null : Number(text);
     if (text === "" || Number.isNaN(value)) { words.textContent = ""; return; }
     const answer = await fetch(`/api/v1/rooms/${encodeURIComponent(room.dataset.room)}/forecast`, {
       method: "POST", headers: {"content-type": "application/json"},
@@ -203,7 +236,8 @@ for (const form of $$("form[data-forecast]")) {
     steps.hidden = false;
     for (const button of $$("button", steps)) button.addEventListener("click", () => {
       const from = Number(input.value.replace(/,/g, ""));
-      if (Number.isFinite(from)) { input.value = Math.max(0, Math.round(from * (1 + Number(button.dataset.step) / 100))); forecast(); }
+      const step = Number(button.dataset.step), to = Math.round(from * (1 + step / 100));
+      if (Number.isFinite(from)) { input.value = Math.max(0, step > 0 ? Math.max(to, from + 1) : Math.min(to, from - 1)); forecast(); }
     });
   }
 }

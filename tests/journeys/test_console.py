@@ -368,7 +368,7 @@ async def test_a_session_that_ends_in_mid_change_loses_nothing_typed(running: Se
         # Noticed while typing: the log-in opens beside, and the page goes on with what stands in it.
         await page.fill('[name="text.*"]', "Back at ten")
         await told_api(running, "POST", "/accounts/lea/role", {"role": "operator"})
-        await says(page, "#age", "Your session is over", seconds=20)
+        await says(page, "#behind", "Your session is over")
         async with lea.context.expect_page() as opening:
             await page.click("text=Log in (in a new tab)")
         beside = Operator(lea.context, await opening.value, lea.url)
@@ -379,3 +379,18 @@ async def test_a_session_that_ends_in_mid_change_loses_nothing_typed(running: Se
         await page.click("text=Say it")
         await says(page, ".done", "Done")
         assert (await told_api(running, "GET", "/rooms/typed"))["room"]["message"] == {"*": "Back at ten"}
+
+
+async def test_of_a_room_that_is_removed_the_open_page_says_so_once(running: Serving, dana: Operator) -> None:
+    page = dana.page
+    await told_api(running, "POST", "/rooms", {"name": "brief", "settings": {"match": ["/brief*"]}})
+    await dana.opens("/rooms/brief")
+    await says(page, "#age", "live")
+    await told_api(running, "DELETE", "/rooms/brief")
+    await says(page, "#behind", "This room was removed.")
+    await expect(page.locator("body")).to_have_class(re.compile("stale"))
+    await page.focus("#behind a")
+    async with page.expect_response("**/live"):  # the stream begins anew, and says the same
+        pass
+    await expect(page.locator("#behind a")).to_be_focused()
+    await expect(page.locator("#age")).to_have_text("not live")

@@ -16,6 +16,7 @@ import pytest
 from tests.admin.access.house import House
 from waitroom.admin.console.live import Live
 from waitroom.domain.access import Role
+from waitroom.store.base import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,6 +83,42 @@ async def test_raising_far_asks_first_and_is_done_when_confirmed(house: House) -
     assert house.store.record("drop").room.rate == 600
     assert (await do(browser, "rate", rate="6000", confirmed="yes")).status_code == 303
     assert house.store.record("drop").room.rate == 6000
+
+
+async def test_what_was_done_is_said_once_and_taken_back_by_its_number(house: House) -> None:
+    dana, noa = await house.logged_in("dana", Role.OPERATOR), await house.logged_in("noa", Role.OPERATOR)
+    await do(dana, "rate", rate="300")
+    page = (await dana.get("/rooms/drop?done=rate")).text
+    of = re.search(r'name="of" value="(\d+)"', page)
+    assert "Done: change" in page
+    assert of
+    await do(noa, "rate", rate="90")
+    assert "Done:" not in (await dana.get("/rooms/drop?done=rate")).text, "that is noa's"
+    await do(dana, "undo", of=of[1])
+    assert house.store.record("drop").room.rate == 600
+    await house.store.enter("drop", "v" * 22, claims=None, purpose=Purpose.JOIN)
+    assert (await do(dana, "admit", count="1", confirmed="yes")).status_code == 303
+    page = (await dana.get("/rooms/drop?done=admit")).text
+    assert "Done: admit" in page
+    assert 'name="of"' not in page, "who was called is called"
+
+
+async def test_line_breaks_of_a_browser_are_line_breaks_of_a_message(house: House) -> None:
+    browser = await house.logged_in("dana", Role.OPERATOR)
+    said = await do(browser, "message", **{"text.*": "Sizes 38 and 40\r\nare sold out.", "until": ""})
+    assert said.status_code == 303
+    assert house.store.record("drop").room.message == {"*": "Sizes 38 and 40\nare sold out."}
+
+
+async def test_what_was_typed_into_one_form_stands_in_no_other(house: House) -> None:
+    browser = await house.logged_in("dana", Role.OPERATOR)
+    page = (await do(browser, "save-preset", preset="Black Friday", rate="77", capacity="88")).text
+    assert 'name="preset" size="12" value="Black Friday"' in page
+    assert page.count('value="77"') == page.count('value="88"') == 1
+    assert '<details class="card" open>' in page
+    await do(browser, "message", **{"text.*": "Hello", "text.de": "Hallo", "until": ""})
+    page = (await do(browser, "message", **{"text.*": "x" * 501, "text.de": "Guten Tag", "until": ""})).text
+    assert ">Guten Tag</textarea>" in page
 
 
 async def test_a_reset_asks_for_the_rooms_name(house: House) -> None:
@@ -219,7 +256,6 @@ async def test_a_message_is_said_in_two_languages_presets_kept_and_ramps_begun(h
 
 async def test_a_visitor_is_found_by_code_and_put_at_the_front_with_a_reason(house: House) -> None:
     from waitroom.domain.short_code import short_code
-    from waitroom.store.base import Purpose
 
     await house.store.enter("drop", "v" * 22, claims=None, purpose=Purpose.JOIN)
     code = short_code("v" * 22)
@@ -262,6 +298,17 @@ async def test_twenty_consoles_share_what_is_made_once_a_second(house: House) ->
     for stream in streams:
         await stream.aclose()  # type: ignore[attr-defined]
     await verbs_live.aclose()
+
+
+async def test_who_is_told_to_stop_ends_the_streams_of_open_consoles_at_once(house: House) -> None:
+    live = Live(house.verbs)
+    stream = live._events()
+    await anext(stream)
+    await anext(stream)
+    live.end()
+    assert [event async for event in stream] == []
+    assert [event async for event in live._events()] == [b"retry: 1000\n\n"]
+    await live.aclose()
 
 
 async def test_the_first_load_stays_under_sixty_kilobytes(house: House) -> None:

@@ -54,7 +54,7 @@ class Guard:
         metrics: Metrics,
         log: Log,
         problem: Callable[..., Response],
-        away: Callable[[], Response],
+        away: Callable[[str], Response],
         again: Callable[[Scope, Receive], Awaitable[Response]],
     ) -> None:
         self._app = app
@@ -88,7 +88,11 @@ class Guard:
         try:
             caller = await self._identity.caller((scope.get("client") or ("",))[0], headers)
         except StoreUnavailable:
-            return self._away() if page else self._problem(503, StoreUnavailable.public, {"retry-after": "2"})
+            return (
+                self._away(scope["method"])
+                if page
+                else self._problem(503, StoreUnavailable.public, {"retry-after": "2"})
+            )
         if caller is None:
             return await self._unknown(scope, receive, page=page)
         scope.setdefault("state", {})[_STATE] = caller

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _CHART_MS: Final = {"15m": 900_000, "1h": 3_600_000, "4h": 14_400_000, "48h": 172_800_000}
 _RECENT_LINES: Final = 12
+_JUST_DONE_MS: Final = 60_000
+"""A page that is loaded again later says no more that it was done."""
 _LOG_LINES: Final = 100
 _LANGUAGES: Final = {tag: row.name for tag, row in LANGUAGES.items()}
 
@@ -109,9 +111,9 @@ class Console:
         span = span if span in _CHART_MS else "15m"
         now_ms = self._verbs.store.now_ms()
         points, marks, lines = await self._past(state.name, now_ms - _CHART_MS[span], now_ms)
-        done = request.query_params.get("done", "")
-        if done not in {"", "message"} and lines and lines[0]["who"] == caller.who:
-            done = what(lines[0])
+        done = lines[0] if "done" in request.query_params and lines else None
+        if done is not None and (done["who"] != caller.who or now_ms - done["at_ms"] > _JUST_DONE_MS):
+            done = None
         charts = [
             {"id": chart.id, "title": chart.title, "unit": chart.unit, "svg": draw(chart, points, marks),
              "bridged": chart.bridged, "lines": [asdict(line) for line in chart.lines]}
@@ -122,10 +124,10 @@ class Console:
             now=await room_live(self._verbs, state),
             charts=charts, points=points, rows=rows(points), cell=cell, marks=marks, lines=lines[:_RECENT_LINES],
             span=span, spans=list(_CHART_MS),
-            now_ms=now_ms, ago=ago, clock=clock, moment=moment, told=told, languages=_LANGUAGES, done=done,
+            now_ms=now_ms, ago=ago, clock=clock, moment=moment, told=told, what=what, languages=_LANGUAGES, done=done,
             may_operate=caller.may(Role.OPERATOR), may_admin=caller.may(Role.ADMIN), others=others(state.room),
             made=any(room.name == state.name for room in self._verbs.store.made_rooms),
-            **({"error": "", "typed": {}} | said),
+            **({"error": "", "form": "", "typed": {}} | said),
         )  # fmt: skip
 
     async def _past(
@@ -210,9 +212,11 @@ class Console:
             )  # fmt: skip
         except Mistaken as mistaken:
             words = "; ".join(str(mistake) for mistake in mistaken.mistakes)
-            return await self._room(request, state, status=422, error=words, typed=fields)
+            return await self._room(request, state, status=422, error=words, form=name, typed=fields)
         except (Refused, VersionConflict) as refusal:
-            return await self._room(request, state, status=refusal.status, error=refusal.public, typed=fields)
+            return await self._room(
+                request, state, status=refusal.status, error=refusal.public, form=name, typed=fields
+            )
         where = "/" if verb == "remove" else f"/rooms/{quote(state.name)}?done={quote(name)}"
         return RedirectResponse(where, 303, headers={"cache-control": "no-store"})
 

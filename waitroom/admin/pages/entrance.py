@@ -124,9 +124,9 @@ class Entrance:
         error = "Your session is over. Log in, and you can go on with what you were doing."
         return self._login(next_=local(scope["path"]), carried=carried, error=error, status=401)
 
-    def away(self) -> Response:
+    def away(self, method: str) -> Response:
         """Say that nobody can be told from anybody else now."""
-        return self._pages.show("away.html", status=503, headers={"retry-after": "5"})
+        return self._pages.show("away.html", status=503, headers={"retry-after": "5"}, sent=method == "POST")
 
     # The first password, and a new one.
 

@@ -15,7 +15,10 @@ _FIELDS: Final = 200
 
 
 async def form(request: Request) -> dict[str, str]:
-    """Return the fields of a form, the last of each name; raises `Refused` for what is no form or too large."""
+    """Return the fields of a form, the last of each name; raises `Refused` for what is no form or too large.
+
+    Browsers send a line break as CR and LF; here it is LF.
+    """
     raw = b""
     async for chunk in request.stream():
         raw += chunk
@@ -26,9 +29,10 @@ async def form(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         raise Refused("send the form as application/x-www-form-urlencoded", status=415)
     try:
-        return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS, errors="strict"))
+        fields = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS, errors="strict")
     except ValueError:
         raise Refused("the form cannot be read") from None
+    return {name: value.replace("\r\n", "\n") for name, value in fields}
 
 
 def local(target: str) -> str:
