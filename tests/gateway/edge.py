@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from waitroom.gateway.protocol import ProtocolLimits
+from waitroom.gateway.protocol import GatewayProtocol, ProtocolLimits
 
 if TYPE_CHECKING:
     import uvicorn
@@ -28,7 +28,7 @@ HASTY = ProtocolLimits(
     write_stall_seconds=0.2,
     linger_seconds=0.1,
 )
-WITHIN_SECONDS = 5.0
+WITHIN_SECONDS = 30.0
 """How long a test waits for what must come; not a measure of anything."""
 
 BOTH_LOOPS = pytest.mark.parametrize(
@@ -50,6 +50,15 @@ class Edge:
     refused: list[str] = field(default_factory=list)
     clients: list[asyncio.StreamWriter] = field(default_factory=list)
 
+    def has_begun(self) -> bool:
+        """Whether a request has come and is not yet answered."""
+        return bool(self.server.server_state.tasks)
+
+    def reads_no_more(self) -> bool:
+        """Whether a client has sent more than is read for now."""
+        open_now = self.server.server_state.connections
+        return any(isinstance(one, GatewayProtocol) and one.flow.read_paused for one in open_now)
+
     async def connect(self, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, **options)
         self.clients.append(writer)
@@ -70,6 +79,12 @@ async def all_of(reader: asyncio.StreamReader) -> bytes:
 
 async def until(reader: asyncio.StreamReader, mark: bytes) -> bytes:
     return await asyncio.wait_for(reader.readuntil(mark), WITHIN_SECONDS)
+
+
+async def until_true(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(WITHIN_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 async def silence(reader: asyncio.StreamReader, seconds: float) -> bool:

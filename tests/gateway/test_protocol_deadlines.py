@@ -26,6 +26,7 @@ from tests.gateway.edge import (
     receive_disconnect,
     silence,
     until,
+    until_true,
 )
 
 pytestmark = [pytest.mark.anyio, BOTH_LOOPS]
@@ -94,13 +95,15 @@ async def test_who_is_too_slow_may_still_be_sending_and_is_not_cut_off_from_the_
 
 
 async def test_a_body_at_the_rate_may_take_longer_than_the_grace(serve: Serve) -> None:
-    edge = await serve(echo, HASTY)
+    slow = replace(HASTY, body_grace_seconds=0.3, body_rate_bytes_per_second=10, body_stall_seconds=60)
+    edge = await serve(echo, slow)
     reader, writer = await edge.connect()
-    writer.write(POST + b"Content-Length: 1000\r\n\r\n")
-    for _ in range(20):
-        writer.write(b"a" * 50)  # a tenth of a second's worth
-        await silence(reader, 0.02)
-    assert (await all_of(reader)).endswith(b"a" * 1000)
+    writer.write(POST + b"Content-Length: 300\r\n\r\n")
+    await until_true(edge.has_begun)
+    writer.write(b"a" * 299)  # half a minute's worth
+    assert await silence(reader, 0.4)
+    writer.write(b"a")
+    assert (await all_of(reader)).endswith(b"a" * 300)
 
 
 async def test_a_fast_start_buys_no_long_stall(serve: Serve) -> None:

@@ -23,8 +23,8 @@ from tests.gateway.edge import (
     answer,
     echo,
     receive_disconnect,
-    silence,
     until,
+    until_true,
 )
 from waitroom.gateway.protocol import GatewayProtocol
 
@@ -225,15 +225,15 @@ async def test_a_client_that_leaves_is_a_disconnect_for_every_request_it_sent(se
         left.put_nowait(scope["path"])
 
     edge = await serve(app)
-    reader, writer = await edge.connect()
+    _, writer = await edge.connect()
     writer.write(GET + b"\r\n")
-    assert await silence(reader, 0.02)
+    await until_true(edge.has_begun)
     writer.close()
     assert await asyncio.wait_for(left.get(), WITHIN_SECONDS) == "/"
 
-    reader, writer = await edge.connect()
+    _, writer = await edge.connect()
     writer.write(GET + b"\r\n" + GET + b"\r\n")
-    assert await silence(reader, 0.02)
+    await until_true(edge.reads_no_more)
     (connection,) = edge.server.server_state.connections
     assert isinstance(connection, GatewayProtocol)
     connection.transport.abort()
@@ -261,7 +261,7 @@ async def test_shutdown_lets_a_request_finish_and_closes_its_connection(serve: S
     idle, _ = await edge.connect()
     reader, writer = await edge.connect()
     writer.write(GET + b"\r\n")
-    assert await silence(reader, 0.02)
+    await until_true(edge.has_begun)
     stopping = asyncio.ensure_future(edge.server.shutdown())
     assert await all_of(idle) == b""
     go.set()
@@ -273,13 +273,16 @@ async def test_shutdown_lets_a_request_finish_and_closes_its_connection(serve: S
 
 @BOTH_LOOPS
 async def test_a_request_that_outlives_the_shutdown_is_broken_off(serve: Serve) -> None:
+    begun = asyncio.Event()
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
         await asyncio.Event().wait()
 
     edge = await serve(app)
     reader, writer = await edge.connect()
     writer.write(GET + b"\r\n")
-    assert await silence(reader, 0.02)
+    await asyncio.wait_for(begun.wait(), WITHIN_SECONDS)
     (task,) = edge.server.server_state.tasks
     task.cancel()
     with pytest.raises(ConnectionResetError):

@@ -24,8 +24,8 @@ from tests.gateway.edge import (
     receive_disconnect,
     silence,
     until,
+    until_true,
 )
-from waitroom.gateway.protocol import GatewayProtocol
 
 pytestmark = [pytest.mark.anyio, BOTH_LOOPS]
 
@@ -95,14 +95,11 @@ async def test_a_tunnel_carries_bytes_both_ways_after_the_head_of_the_applicatio
 async def test_what_comes_before_the_tunnel_opens_waits_in_bounded_memory_and_in_order(serve: Serve) -> None:
     app = Tunnelled()
     edge = await serve(app)
-    reader, writer = await edge.connect()
+    _, writer = await edge.connect()
     data = b"".join(b"%07d\n" % n for n in range(100_000))
     writer.write(UPGRADE)
     writer.write(data)
-    assert await silence(reader, 0.05)
-    (connection,) = edge.server.server_state.connections
-    assert isinstance(connection, GatewayProtocol)
-    assert connection.flow.read_paused
+    await until_true(edge.reads_no_more)
     app.ready.set()
     received = bytearray()
     while len(received) < len(data):
@@ -125,12 +122,11 @@ async def test_an_application_that_leaves_closes_its_tunnel(serve: Serve) -> Non
 async def test_a_client_gone_before_the_tunnel_opens_is_told_after_it(serve: Serve) -> None:
     app = Tunnelled()
     edge = await serve(app)
-    reader, writer = await edge.connect()
+    _, writer = await edge.connect()
     writer.write(UPGRADE + b"last words")
-    assert await silence(reader, 0.02)
+    await until_true(edge.has_begun)
     writer.close()
-    while edge.server.server_state.connections:
-        await asyncio.sleep(0)
+    await until_true(lambda: not edge.server.server_state.connections)
     app.ready.set()
     assert [await app.next(), await app.next(), await app.next()] == [b"last words", "eof", "lost"]
     await asyncio.wait_for(app.tunnel.drain(), WITHIN_SECONDS)
@@ -153,9 +149,9 @@ async def test_shutdown_closes_a_tunnel(serve: Serve) -> None:
 async def test_a_tunnel_opened_during_shutdown_is_closed_at_once(serve: Serve) -> None:
     app = Tunnelled()
     edge = await serve(app)
-    reader, writer = await edge.connect()
+    _, writer = await edge.connect()
     writer.write(UPGRADE)
-    assert await silence(reader, 0.02)
+    await until_true(edge.has_begun)
     stopping = asyncio.ensure_future(edge.server.shutdown())
     await asyncio.sleep(0)
     app.ready.set()
