@@ -82,7 +82,7 @@ def running_nginx(folder: Path, servers: str, *, listening: Path) -> Iterator[No
         [program, "-p", folder, "-c", config, "-e", folder / "error.log"], stderr=subprocess.PIPE, text=True
     )
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 90
         while not listening.exists():
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
