@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.proxy.rig import Wire, answer, body_of, call, fields, nothing, proxied, request, scope
+from tests.proxy.rig import PATIENCE_SECONDS, Wire, answer, body_of, call, fields, nothing, proxied, request, scope
 from waitroom.proxy import Proxy, ProxyOptions, ResponseBroken
 
 pytestmark = pytest.mark.anyio
@@ -122,7 +122,7 @@ async def test_an_answer_broken_off_is_broken_off_for_the_visitor(part: bytes, *
     async def script(wire: Wire) -> None:
         await wire.head()
         await wire.send(part)
-        await asyncio.wait_for(seen.wait(), 5)
+        await asyncio.wait_for(seen.wait(), PATIENCE_SECONDS)
         if reset:
             wire.reset()
 
@@ -143,7 +143,7 @@ async def test_a_reset_in_an_answer_without_a_length_is_no_end() -> None:
     async def script(wire: Wire) -> None:
         await wire.head()
         await wire.send(b"HTTP/1.1 200 OK\r\n\r\nsome")
-        await asyncio.wait_for(seen.wait(), 5)
+        await asyncio.wait_for(seen.wait(), PATIENCE_SECONDS)
         wire.reset()
 
     async with proxied(script) as rig:
@@ -341,10 +341,10 @@ async def test_a_backend_that_keeps_talking_is_given_time() -> None:
         await wire.head()
         await wire.send(b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n")
         for _ in range(12):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
             await wire.send(b".")
 
-    async with proxied(script, read_timeout_seconds=0.3) as rig:
+    async with proxied(script, read_timeout_seconds=1.0) as rig:
         assert (await rig.get()).endswith(b"." * 12)
 
 
@@ -357,7 +357,7 @@ async def test_a_visitor_who_is_slow_to_send_is_not_the_backends_fault() -> None
         client = await rig.client()
         body = b"x" * 19_998
         client.write(request(b"/", b"content-length: 20000", b"connection: close", method=b"POST") + body + b"a")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
         client.write(b"b")
         assert (await client.rest()).endswith(b"ab")
 
@@ -365,7 +365,7 @@ async def test_a_visitor_who_is_slow_to_send_is_not_the_backends_fault() -> None
 @pytest.mark.parametrize(
     "start", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", b"HTTP/1.1 200 OK\r\n\r\n.."]
 )
-async def test_a_visitor_who_leaves_ends_the_backends_connection_within_a_second(start: bytes) -> None:
+async def test_a_visitor_who_leaves_ends_the_backends_connection(start: bytes) -> None:
     ended = asyncio.Event()
     begun = asyncio.Event()
 
@@ -381,7 +381,7 @@ async def test_a_visitor_who_leaves_ends_the_backends_connection_within_a_second
         client.write(request())
         await begun.wait()
         client.close()
-        await asyncio.wait_for(ended.wait(), 1)
+        await asyncio.wait_for(ended.wait(), PATIENCE_SECONDS)
         await rig.settled(lambda: rig.proxy.pool.slots == 0)
         assert rig.facts.finished == [("GET", 499)]
         assert rig.facts.failures == []
@@ -405,7 +405,7 @@ async def test_a_visitor_who_leaves_while_sending_ends_the_backends_connection(f
         client.write(request(b"/", framing, method=b"POST") + b"4\r\nsome\r\n")
         await begun.wait()
         client.close()
-        await asyncio.wait_for(ended.wait(), 1)
+        await asyncio.wait_for(ended.wait(), PATIENCE_SECONDS)
         await rig.settled(lambda: rig.facts.finished == [("POST", 499)])
 
 

@@ -134,7 +134,7 @@ async def test_a_slow_backend_makes_the_visitor_wait() -> None:
             got += len(await wire.reader.read(2**18))
         await wire.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
-    async with site(script) as (stack, _):
+    async with site(script) as (stack, _), asyncio.TaskGroup() as tasks:
         client = await stack.client()
         sent = 0
 
@@ -145,7 +145,7 @@ async def test_a_slow_backend_makes_the_visitor_wait() -> None:
                 await client.send(b"x" * 2**18)
                 sent += 2**18
 
-        uploading = asyncio.create_task(upload())
+        uploading = tasks.create_task(upload())
         await stands_still(lambda: sent)
         assert 0 < sent < UNDERWAY_BYTES
         (exchange,) = stack.proxy._live

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.proxy.messages import requests_in
-from tests.proxy.rig import answer, request
+from tests.proxy.rig import PATIENCE_SECONDS, answer, request
 from tests.proxy.stack import site
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ async def test_a_part_of_an_upload_arrives_before_the_next_is_sent(*, chunked: b
         for number in range(STEPS):
             part = b"part %02d \n\n" % number
             client.write(b"a\r\n" + part + b"\r\n" if chunked else part)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await arrived.acquire()
         assert (await client.head()).startswith(b"HTTP/1.1 200 OK")
         assert await client.exactly(6) == b"thanks"
@@ -105,7 +105,7 @@ async def test_a_chunked_body_is_cut_at_the_limit_and_its_visitor_told() -> None
             client.write(b"3e8\r\n" + b"x" * 1_000 + b"\r\n")
             await asyncio.sleep(0.002)
         assert (await client.rest()).startswith(b"HTTP/1.1 413 ")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while stack.proxy.pool.slots or not seen:
                 await asyncio.sleep(0.005)
     (message,) = requests_in(seen[0])
@@ -141,6 +141,6 @@ async def test_an_answer_before_the_body_ends_the_connections_on_both_sides(more
         got = await client.rest()
         assert got.startswith(b"HTTP/1.1 403 Forbidden\r\n")
         assert b"\r\nconnection: close\r\n" in got
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while stack.proxy.pool.slots:
                 await asyncio.sleep(0.005)

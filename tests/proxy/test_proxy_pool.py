@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.proxy.rig import Wire, answer, call, nothing, proxied, request, self_signed
+from tests.proxy.rig import PATIENCE_SECONDS, Wire, answer, call, nothing, proxied, request, self_signed
 from tests.proxy.stack import site
 from waitroom.errors import BackendBusy
 from waitroom.proxy import Proxy, ProxyOptions
@@ -316,13 +316,13 @@ async def test_what_is_handed_to_who_has_just_left_goes_to_the_next() -> None:
         await rig.settled(lambda: pool.waiting == 2)
         pool.release(held)
         first.cancel()
-        assert await asyncio.wait_for(second, 1) is held
+        assert await asyncio.wait_for(second, PATIENCE_SECONDS) is held
         third, fourth = (asyncio.create_task(pool.acquire()) for _ in range(2))
         await rig.settled(lambda: pool.waiting == 2)
         pool._ended(held)  # as the loop says when the connection is lost: its slot goes to the third
         third.cancel()
         held.abort()
-        connection = await asyncio.wait_for(fourth, 1)
+        connection = await asyncio.wait_for(fourth, PATIENCE_SECONDS)
         assert connection.alive
         pool.release(connection)
         await rig.settled(lambda: pool.slots == 1)

@@ -124,7 +124,7 @@ async def test_the_handshake_passes_with_its_fields_and_bytes_come_back() -> Non
         }
         assert rig.facts.finished == [("GET", 101)]
         client.on_lost()
-        await asyncio.wait_for(task, 1)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
         assert rig.facts.tunnels == [1, 0]
         assert rig.facts.finished == [("GET", 101)]
         await rig.settled(lambda: rig.proxy.pool.slots == 0)
@@ -153,7 +153,7 @@ async def test_the_end_of_the_backend_ends_the_visitors_side_after_its_last_byte
 
     async with proxied(script) as rig:
         client = Client()
-        await asyncio.wait_for(await open_tunnel(rig, client), 2)
+        await asyncio.wait_for(await open_tunnel(rig, client), PATIENCE_SECONDS)
         assert client.written.endswith(b"\x88\x02\x03\xe8")
         assert client.closed
 
@@ -172,7 +172,8 @@ async def test_a_backend_that_ends_with_the_handshake_ends_the_tunnel() -> None:
             return client
 
         client.open = late  # type: ignore[method-assign, assignment]
-        await asyncio.wait_for(call(rig.proxy, headers=HANDSHAKE, extensions={"waitroom.tunnel": client}), 2)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await call(rig.proxy, headers=HANDSHAKE, extensions={"waitroom.tunnel": client})
         assert client.closed
 
 
@@ -189,7 +190,7 @@ async def test_a_visitor_who_says_no_more_may_still_hear_the_backend_out() -> No
         client.on_data(b"bye")
         client.on_eof()
         client.on_eof()
-        await asyncio.wait_for(task, 2)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
         assert client.written.endswith(b"goodbye")
 
 
@@ -209,7 +210,7 @@ async def test_a_half_open_tunnel_does_not_stay_for_ever() -> None:
         task = asyncio.create_task(run_tunnel(client, connection, half_open_seconds=0.05))
         await client.opened.wait()
         client.on_eof()
-        await asyncio.wait_for(task, 2)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
         assert client.closed
 
 
@@ -270,7 +271,7 @@ async def test_over_tls_there_is_no_half_close(tmp_path: Path) -> None:
             client.on_data(b"over TLS")
             await rig.settled(lambda: client.written.endswith(b"over TLS"))
             client.on_eof()
-            await asyncio.wait_for(task, 2)
+            await asyncio.wait_for(task, PATIENCE_SECONDS)
 
 
 async def test_a_stopping_server_ends_both_sides() -> None:
@@ -286,10 +287,10 @@ async def test_a_stopping_server_ends_both_sides() -> None:
 
 
 async def test_silence_does_not_end_a_tunnel_but_a_late_handshake_is_a_504() -> None:
-    async with proxied(echo, read_timeout_seconds=0.1) as rig:
+    async with proxied(echo, read_timeout_seconds=0.5) as rig:
         client = Client()
         task = await open_tunnel(rig, client)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.7)
         client.on_data(b"still here")
         await rig.settled(lambda: client.written.endswith(b"still here"))
         client.on_lost()

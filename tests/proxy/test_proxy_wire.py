@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.proxy.rig import Script, Wire, answer, body_of, call, fields, proxied, request
+from tests.proxy.rig import PATIENCE_SECONDS, Script, Wire, answer, body_of, call, fields, proxied, request
 
 if TYPE_CHECKING:
     from waitroom.proxy import Proxy
@@ -254,7 +254,7 @@ async def test_an_early_answer_is_passed_on_and_both_connections_are_closed() ->
         got = await rig.ask(request(b"/", b"content-length: 20000", method=b"POST") + b"part")
         assert got.startswith(b"HTTP/1.1 401")
         assert got.endswith(b"\r\nconnection: close\r\n\r\nno")
-        await asyncio.wait_for(ended.wait(), 2)
+        await asyncio.wait_for(ended.wait(), PATIENCE_SECONDS)
 
 
 async def test_an_expectation_is_the_backends_to_answer() -> None:
@@ -315,7 +315,7 @@ async def test_events_arrive_as_they_are_sent() -> None:
         await wire.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
         for number in range(3):
             await wire.send(b"data: %d\n\n" % number)
-            await asyncio.wait_for(arrived.wait(), 5)
+            await asyncio.wait_for(arrived.wait(), PATIENCE_SECONDS)
             arrived.clear()
 
     async with proxied(script) as rig:
