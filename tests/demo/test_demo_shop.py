@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ async def test_every_address_has_an_answer(serve: Any, method: str, path: str, s
 
 
 async def test_as_many_as_it_can_bear_are_all_served(serve: Any) -> None:
-    async with serve(Shop(SMALL)) as port:
+    async with serve(Shop(replace(SMALL, patience_seconds=30))) as port:
         visits = await asyncio.gather(*(buy(port) for _ in range(SMALL.sessions)))
         assert {answer.status for visit in visits for answer in visit} == {200}
         figures = await stats(port)
