@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def listener(valkey_url: str) -> AsyncIterator[Listener]:
-    store = open_operator_store(valkey_url, ROOMS, deadline_ms=5_000)
-    await store.seed()
-    yield Listener(store)
-    await store.aclose()
+    async with aclosing(open_operator_store(valkey_url, ROOMS, deadline_ms=5_000)) as store:
+        await store.seed()
+        yield Listener(store)
 
 
 @pytest.fixture
@@ -33,6 +33,6 @@ async def cut_off() -> AsyncIterator[Listener]:
 @pytest.fixture
 async def house(valkey_url: str) -> AsyncIterator[House]:
     house = House(valkey_url)
-    await house.store.seed()
-    yield house
-    await house.store.aclose()
+    async with aclosing(house.store):
+        await house.store.seed()
+        yield house

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -75,9 +76,11 @@ def alone(servers: Farm, program: str, tls: tuple[Path, Path] | None = None) -> 
 
 @pytest.fixture(scope="session")
 def cluster(servers: Farm) -> Urls:
-    """Six Valkeys; an answer waits for a replica."""
-    url = ClusterOfSix(servers).url
-    return Urls(url, url)
+    """Six Valkeys; an answer waits for a replica. None is taken for dead because the machine stood still."""
+    six = ClusterOfSix(servers)
+    for node in six.nodes:
+        node.ask("CONFIG", "SET", "cluster-node-timeout", 10_000)
+    return Urls(six.url, six.url)
 
 
 @pytest.fixture(params=["fakeredis", "valkey", "guarded", "cluster", *other_makes()])
@@ -90,11 +93,10 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     else:
         urls = urls_of(request.param, request)
         client, admin = (open_client(url, deadline_ms=5_000) for url in (urls.gateway, urls.admin))
-    bench = Bench(client, admin)
-    await bench.forget()
-    yield bench
-    await client.aclose()
-    await admin.aclose()
+    async with aclosing(client), aclosing(admin):
+        bench = Bench(client, admin)
+        await bench.forget()
+        yield bench
 
 
 def urls_of(kind: str, request: pytest.FixtureRequest) -> Urls:

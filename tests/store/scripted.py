@@ -82,7 +82,7 @@ class Scripted:
 
     async def until(self, happened: Callable[[], Any]) -> None:
         """Return when `happened()` after something was heard."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not happened():
                 self._news.clear()
                 await self._news.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,14 +49,13 @@ class Stage:
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     path = tmp_path / "server.sock"
-    async with scripted(path) as (server, _):
-        client = OneServer(Server(path=str(path)), deadline_seconds=5, replicas=1)
+    opened = aclosing(OneServer(Server(path=str(path)), deadline_seconds=5, replicas=1))
+    async with scripted(path) as (server, _), opened as client:
         server.role = b"*3\r\n" + text("master") + b":0\r\n*1\r\n*3\r\n" + text("b") + text("1") + text("0")
         server.answers = echo
         assert await client.command("ECHO", "hello") == b"hello"
         server.answers = None
         yield Stage(server, client)
-        await client.aclose()
 
 
 async def test_an_answer_is_held_back_until_a_replica_has_it(stage: Stage) -> None:
@@ -136,12 +136,11 @@ async def test_a_cancelled_call_is_still_acknowledged_for_the_others(stage: Stag
 
 async def test_a_replica_that_is_silent_for_too_long_does_not_hold_a_call_beyond_its_deadline(tmp_path: Path) -> None:
     path = tmp_path / "server.sock"
-    async with scripted(path) as (server, _):
-        client = OneServer(Server(path=str(path)), deadline_seconds=0.05, replicas=1)
+    hasty = aclosing(OneServer(Server(path=str(path)), deadline_seconds=0.05, replicas=1))
+    async with scripted(path) as (server, _), hasty as client:
         server.answers = lambda command: b"" if command[0] == b"WAIT" else b":7\r\n"
         with pytest.raises(TimeoutError):
             await client.call(SCRIPT, ["{sale}:queue"], [])
-        await client.aclose()
 
 
 @pytest.mark.parametrize(

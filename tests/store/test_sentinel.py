@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 
@@ -55,27 +56,27 @@ async def test_the_master_is_asked_for_anew_when_a_connection_is_opened() -> Non
         sentinel.answers = says
         first.answers = master
         second.answers = lambda _: b"*1\r\n" + text("slave")
-        client = open_client(f"redis+sentinel://:pw@127.0.0.1:{port},127.0.0.1:1/shop", deadline_ms=5_000)
-        assert isinstance(client, OneServer)
-        assert await client.command("GET", "a") == b"yes"
-        assert first.greeted[0] == [b"AUTH", b"pw"]
-        assert [command[0] for command in sentinel.greeted] == [b"CLIENT"]
+        url = f"redis+sentinel://:pw@127.0.0.1:{port},127.0.0.1:1/shop"
+        async with aclosing(open_client(url, deadline_ms=5_000)) as client:
+            assert isinstance(client, OneServer)
+            assert await client.command("GET", "a") == b"yes"
+            assert first.greeted[0] == [b"AUTH", b"pw"]
+            assert [command[0] for command in sentinel.greeted] == [b"CLIENT"]
 
-        named = (second_port, "2")
-        first.connections[0].hang_up()
-        while client._wire and client._wire.usable:
-            await asyncio.sleep(0)
-        with pytest.raises(ConnectionError, match=f"127.0.0.1:{second_port}.*it is no master but a slave"):
-            await client.command("GET", "a")
-        second.answers = master
-        assert await client.command("GET", "a") == b"yes"
-        await client.aclose()
+            named = (second_port, "2")
+            first.connections[0].hang_up()
+            while client._wire and client._wire.usable:
+                await asyncio.sleep(0)
+            with pytest.raises(ConnectionError, match=f"127.0.0.1:{second_port}.*it is no master but a slave"):
+                await client.command("GET", "a")
+            second.answers = master
+            assert await client.command("GET", "a") == b"yes"
 
 
 async def test_without_sentinels_each_is_named_and_no_password() -> None:
-    client = open_client("redis+sentinel://:secret@127.0.0.1:1,127.0.0.1:2/shop", deadline_ms=2_000)
-    assert isinstance(client, OneServer)
-    with pytest.raises(ConnectionError, match=r"master 'shop' of 2 sentinels: .*127.0.0.1:1.*127.0.0.1:2") as told:
-        await client.command("GET", "a")
+    url = "redis+sentinel://:secret@127.0.0.1:1,127.0.0.1:2/shop"
+    async with aclosing(open_client(url, deadline_ms=2_000)) as client:
+        assert isinstance(client, OneServer)
+        with pytest.raises(ConnectionError, match=r"master 'shop' of 2 sentinels: .*127.0.0.1:1.*127.0.0.1:2") as told:
+            await client.command("GET", "a")
     assert "secret" not in str(told.value)
-    await client.aclose()

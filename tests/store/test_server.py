@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import ssl
 import subprocess
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,12 +46,9 @@ def test_a_certificate_that_cannot_be_used_is_named() -> None:
 
 
 async def ask(url: str) -> bytes:
-    client = open_client(url, deadline_ms=5_000)
-    try:
+    async with aclosing(open_client(url, deadline_ms=5_000)) as client:
         answer: bytes = await client.command("ECHO", "hello")
         return answer
-    finally:
-        await client.aclose()
 
 
 async def test_a_server_is_reached_over_tcp() -> None:
@@ -90,15 +88,14 @@ async def test_a_real_server_takes_the_user_the_password_and_the_database(valkey
     await admin.command("ACL", "SETUSER", "ada", "on", ">pa/ss", "~*", "+@all")
     path = valkey_url.removeprefix("unix://")
     try:
-        client = open_client(f"unix://ada:pa%2Fss@{path}?db=3", deadline_ms=5_000)
-        assert await client.command("ACL", "WHOAMI") == b"ada"
-        assert b" db=3 " in await client.command("CLIENT", "INFO")
-        await client.aclose()
+        async with aclosing(open_client(f"unix://ada:pa%2Fss@{path}?db=3", deadline_ms=5_000)) as client:
+            assert await client.command("ACL", "WHOAMI") == b"ada"
+            assert b" db=3 " in await client.command("CLIENT", "INFO")
 
-        wrong = OneServer(Server(path=path, username="ada", password="wrong"), deadline_seconds=5)
-        with pytest.raises(ConnectionError, match="WRONGPASS"):
-            await wrong.command("ACL", "WHOAMI")
-        await wrong.aclose()
+        unknown = Server(path=path, username="ada", password="wrong")
+        async with aclosing(OneServer(unknown, deadline_seconds=5)) as wrong:
+            with pytest.raises(ConnectionError, match="WRONGPASS"):
+                await wrong.command("ACL", "WHOAMI")
     finally:
         await admin.command("ACL", "DELUSER", "ada")
         await admin.aclose()
@@ -109,9 +106,8 @@ async def test_a_real_server_that_requires_a_password_takes_it(valkey_url: str) 
     await admin.command("CONFIG", "SET", "requirepass", "pass")
     try:
         path = valkey_url.removeprefix("unix://")
-        client = open_client(f"unix://:pass@{path}", deadline_ms=5_000)
-        assert await client.command("PING", "hello") == b"hello"
-        await client.aclose()
+        async with aclosing(open_client(f"unix://:pass@{path}", deadline_ms=5_000)) as client:
+            assert await client.command("PING", "hello") == b"hello"
     finally:
         await admin.command("CONFIG", "SET", "requirepass", "")
         await admin.aclose()
