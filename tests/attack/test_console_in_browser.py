@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,21 +38,24 @@ class Served:
         self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.cookies: dict[str, str] = {}
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=[self._run(url)])
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=asyncio.run, args=[self._run(url)], daemon=True)
         self._thread.start()
-        assert self._ready.wait(20)
+        if not self._ready.wait(120):
+            self.close()
+            pytest.fail("the console was not set up within two minutes")
 
     async def _run(self, url: str) -> None:
         house = House(url)
-        await house.store.seed()
-        await house.store.beat("drop")
-        await self._write(house)
-        self.cookies = dict((await house.logged_in("boss", Role.ADMIN)).cookies)
-        config = uvicorn.Config(house.app, lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._ready.set()
-        await self._server.serve(sockets=[self._listener])
-        await house.store.aclose()
+        async with aclosing(house.store):
+            await house.store.seed()
+            await house.store.beat("drop")
+            await self._write(house)
+            self.cookies = dict((await house.logged_in("boss", Role.ADMIN)).cookies)
+            config = uvicorn.Config(house.app, lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=1)
+            self._server = uvicorn.Server(config)
+            self._ready.set()
+            await self._server.serve(sockets=[self._listener])
 
     async def _write(self, house: House) -> None:
         """Write each text where it is taken; what is refused is refused in words, which are read as well."""
@@ -71,8 +75,9 @@ class Served:
             await boss.put("/api/v1/rooms/drop/presets/p", json={"changes": {"message": text}, "reason": text})
 
     def close(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
+        if self._server is not None:
+            self._server.should_exit = True
+            self._thread.join(10)
         self._listener.close()
 
 

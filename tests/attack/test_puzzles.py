@@ -152,7 +152,7 @@ class Served:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         options: dict[str, Any] = {"lifespan": "off", "log_config": None, "ws": "none", "timeout_graceful_shutdown": 1}
         self._server = uvicorn.Server(uvicorn.Config(front.gate, **options))
-        self._thread = threading.Thread(target=self._server.run, args=([self._listener],))
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -180,7 +180,7 @@ def test_a_browser_does_the_work_by_itself_and_gets_its_place() -> None:
                 ".observe(document, {childList: true, subtree: true})"
             )
             page.goto(f"{served.url}/product?id=7")
-            page.wait_for_selector("main.waiting, main.near", timeout=15_000)
+            page.wait_for_selector("main.waiting, main.near", timeout=60_000)
             assert page.url == f"{served.url}/product?id=7"
             assert page.evaluate("sessionStorage.bar") == f"{EASIEST} title"
             assert page.inner_text("#position") == "7"

@@ -61,7 +61,7 @@ class Shop:
             self.front.gate, lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=1
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._listener],))
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
