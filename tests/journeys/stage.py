@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from bisect import bisect_left
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 HOUR: dict[str, Any] = {"session_seconds": 3_600, "refresh_seconds": 3_600}
 """Of a room: sessions that outlast any test, with passes that are never renewed."""
 ADMIN_TOKEN = "journeys-admin-token-0123456789abcdef"
+PATIENT_MS = 5_000
+"""Deadline of the store: no stall of a busy machine passes for a lost store."""
+AS_SHIPPED_MS = 250
+"""The same for journeys in which the store is lost."""
+START_SECONDS = 90
+"""No start takes so long, however busy the machine."""
 
 
 @dataclass
@@ -111,7 +117,7 @@ class BreakableStore:
             ],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with suppress(redis.RedisError), self.client() as client:
                 client.ping()
@@ -150,8 +156,8 @@ class BreakableStore:
 def breakable_store(directory: Path) -> Iterator[BreakableStore]:
     """Run a `BreakableStore`."""
     store = BreakableStore(directory)
-    store.start()
     try:
+        store.start()
         yield store
     finally:
         if store.process is not None:
@@ -197,7 +203,14 @@ class Serving:
 
 
 def write_config(
-    directory: Path, *, backend: str, store: str = "embedded", workers: int = 1, gateway: str = "", **room: Any
+    directory: Path,
+    *,
+    backend: str,
+    store: str = "embedded",
+    deadline_ms: int = PATIENT_MS,
+    workers: int = 1,
+    gateway: str = "",
+    **room: Any,
 ) -> Path:
     """Write a waitroom.toml with one room `sale` over the whole site; `gateway` is more lines of that section."""
 
@@ -206,7 +219,7 @@ def write_config(
 
     lines = [
         "[gateway]", f"backend = {toml(backend)}", "port = 0", f"workers = {workers}", "drain_seconds = 5", gateway,
-        "[store]", f"url = {toml(store)}",
+        "[store]", f"url = {toml(store)}", f"deadline_ms = {deadline_ms}",
         "[admin]", "port = 0", f"token = {toml(ADMIN_TOKEN)}",
         "[[rooms]]", 'name = "sale"', *(f"{key} = {toml(value)}" for key, value in room.items()),
     ]  # fmt: skip
@@ -239,7 +252,7 @@ def serving(
         )
     running = Serving(process, data, log)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             names = [e.get("child", "") for e in running.events() if e["event"] == "child_ready"]
             if len([name for name in names if name.startswith("gateway")]) >= ready and "admin" in names:
@@ -254,7 +267,7 @@ def serving(
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(10)
@@ -281,6 +294,12 @@ class Visitor(Browser):
         state: dict[str, Any] = json.loads((await self.patiently("/.waitroom/sale/me", fetch=True)).body)
         return state
 
+    async def standing(self) -> dict[str, Any]:
+        """Poll until the gateway reaches the store, and return one's own state."""
+        while (state := await self.me())["state"] == "reconnecting":
+            await asyncio.sleep(0.1)
+        return state
+
     async def enter(self, path: str = "/", *, poll_seconds: float = 0.5) -> Answer:
         """Come, wait if need be, and return the site's first page."""
         answer = await self.patiently(path)
@@ -292,3 +311,10 @@ class Visitor(Browser):
                 far = 1.0 if state.get("position", 0) < 300 else 4.0
                 await asyncio.sleep(poll_seconds * far)
         return answer
+
+
+@asynccontextmanager
+async def visitors(port: int, count: int, **options: Any) -> AsyncIterator[list[Visitor]]:
+    """So many who have not been here before; in the end all hang up."""
+    async with AsyncExitStack() as at_the_end:
+        yield [await at_the_end.enter_async_context(Visitor("127.0.0.1", port, **options)) for _ in range(count)]

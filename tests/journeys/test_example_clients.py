@@ -34,7 +34,12 @@ async def run(*command: str) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    out, err = await process.communicate()
+    try:
+        out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     return process.returncode or 0, out.decode().strip(), err.decode()
 
 
@@ -50,18 +55,19 @@ def told_of(err: str) -> list[list[str]]:
 
 async def test_the_example_clients_wait_for_their_turn_and_fetch(tmp_path: Path) -> None:
     """Before a room opens, while it admits ten a second, at once when nobody waits, and not when it is closed."""
-    async with observing_site() as site, asyncio.timeout(120):
+    async with observing_site() as site, asyncio.timeout(200):
         config = write_config(
             tmp_path, backend=f"http://127.0.0.1:{site.port}", rate=600, burst=1, opens_at=moment(3_600)
         )
         with serving(config, tmp_path) as running:
             await asyncio.gather(*(join(running.port) for _ in range(AHEAD)))
             url = f"{running.url}/api/cart?id=7"
-            waiting = asyncio.gather(*(run(*command, url) for command in CLIENTS.values()))
-            while (await operate(running, "GET", ""))["census"]["waiting"] < AHEAD + len(CLIENTS):
-                await asyncio.sleep(0.1)
-            await operate(running, "PATCH", "", {"changes": {"opens_at": moment(1)}})
-            waited = await waiting
+            async with asyncio.TaskGroup() as waiting:
+                clients = [waiting.create_task(run(*command, url)) for command in CLIENTS.values()]
+                while (await operate(running, "GET", ""))["census"]["waiting"] < AHEAD + len(CLIENTS):
+                    await asyncio.sleep(0.1)
+                await operate(running, "PATCH", "", {"changes": {"opens_at": moment(1)}})
+            waited = [client.result() for client in clients]
             assert len(site.first_seen) == len(CLIENTS), "nobody but the clients entered"
             at_once = []
             for command in CLIENTS.values():

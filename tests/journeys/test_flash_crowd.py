@@ -15,7 +15,7 @@ import pytest
 
 from tests.journeys.experiment.flash import flash_crowd
 from tests.journeys.experiment.shop import a_shop
-from tests.journeys.stage import HOUR, Visitor, breakable_store, on_site, serving, write_config
+from tests.journeys.stage import HOUR, Visitor, breakable_store, on_site, serving, visitors, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,32 +62,30 @@ async def test_everybody_in_a_flash_crowd_gets_a_page_and_a_place_in_order(
                 rate=60, burst=SHOPPERS, capacity=SHOPPERS, **HOUR,
             )  # fmt: skip
             with serving(config, tmp_path, ready=2) as running:
-                shoppers = [Visitor("127.0.0.1", running.port, timeout_seconds=30) for _ in range(SHOPPERS)]
-                for number, shopper in enumerate(shoppers):
-                    assert on_site(await shopper.navigate(f"/page/{number}-in"))
-                calm = await shop_on(shoppers, time.monotonic() + 3)
-                with ProcessPoolExecutor(1, get_context("spawn")) as apart:
-                    coming = asyncio.get_running_loop().run_in_executor(
-                        apart, flash_crowd, running.port, SHOPPERS, VISITORS, SECONDS
-                    )
-                    await asyncio.sleep(1.0)
-                    rush = await shop_on(shoppers, time.monotonic() + SECONDS)
-                    crowd = await coming
-                waits = [told.answered - told.due for told in crowd]
-                record_property("visitors", f"{VISITORS} in {SECONDS:.0f} s")
-                record_property("without a page", sum(told.status != 200 for told in crowd))
-                record_property("page after (median / p99)", told_in_ms(waits))
-                record_property("shoppers before", told_in_ms(calm))
-                record_property("during", told_in_ms(rush))
-                assert {told.status for told in crowd} == {200}
-                assert all(told.cookie.startswith("waitroom-queue-sale=") for told in crowd)
-                places = await positions(running.port, crowd)
-                record_property("out of order", overtaken(places))
-                assert overtaken(places) == 0
-                assert len({position for _, position in places}) == len(places), "nobody shares a place"
-                assert max(position for _, position in places) <= VISITORS
-                for shopper in shoppers:
-                    await shopper.close()
+                async with visitors(running.port, SHOPPERS, timeout_seconds=30) as shoppers:
+                    for number, shopper in enumerate(shoppers):
+                        assert on_site(await shopper.navigate(f"/page/{number}-in"))
+                    calm = await shop_on(shoppers, time.monotonic() + 3)
+                    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+                        coming = asyncio.get_running_loop().run_in_executor(
+                            apart, flash_crowd, running.port, SHOPPERS, VISITORS, SECONDS
+                        )
+                        await asyncio.sleep(1.0)
+                        rush = await shop_on(shoppers, time.monotonic() + SECONDS)
+                        crowd = await coming
+                    waits = [told.answered - told.due for told in crowd]
+                    record_property("visitors", f"{VISITORS} in {SECONDS:.0f} s")
+                    record_property("without a page", sum(told.status != 200 for told in crowd))
+                    record_property("page after (median / p99)", told_in_ms(waits))
+                    record_property("shoppers before", told_in_ms(calm))
+                    record_property("during", told_in_ms(rush))
+                    assert {told.status for told in crowd} == {200}
+                    assert all(told.cookie.startswith("waitroom-queue-sale=") for told in crowd)
+                    places = await positions(running.port, crowd)
+                    record_property("out of order", overtaken(places))
+                    assert overtaken(places) == 0
+                    assert len({position for _, position in places}) == len(places), "nobody shares a place"
+                    assert max(position for _, position in places) <= VISITORS
 
 
 async def positions(port: int, crowd: list[Told]) -> list[tuple[Told, int]]:

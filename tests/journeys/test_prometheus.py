@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from tests.journeys.stage import Visitor, observing_site, serving, write_config
+from tests.journeys.stage import observing_site, serving, visitors, write_config
 from tests.journeys.witness import operate
+from tests.store.farm import free_ports
 from waitroom.demo.browser import Browser, Unanswered
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ DID_NOT_HAPPEN = ("failures", "refused", "rejected", "restarts", "log_ins", 'out
 @contextmanager
 def prometheus(program: str, admin_port: int, directory: Path) -> Iterator[int]:
     """Run a Prometheus that scrapes the admin listener each second, with the rules; yields its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    (port,) = free_ports(1)
     configuration = (FILES / "prometheus.yml").read_text()
     configuration = configuration.replace("127.0.0.1:8081", f"127.0.0.1:{admin_port}").replace(": 5s", ": 1s")
     (directory / "prometheus.yml").write_text(configuration)
@@ -64,9 +62,8 @@ def queries() -> list[tuple[str, str]]:
 
 async def ask(port: int, path: str) -> Any:
     """Return the data of Prometheus's answer."""
-    browser = Browser("127.0.0.1", port)
-    answer = await browser.fetch(path)
-    await browser.close()
+    async with Browser("127.0.0.1", port) as browser:
+        answer = await browser.fetch(path)
     document = json.loads(answer.body)
     assert document["status"] == "success", document
     return document["data"]
@@ -84,30 +81,29 @@ async def test_every_query_of_the_dashboard_answers_and_no_alert_but_the_queue_f
             serving(config, tmp_path) as running,
             prometheus(program, urlsplit(running.admin_url).port or 0, tmp_path) as port,
         ):
-            crowd = [Visitor("127.0.0.1", running.port, timeout_seconds=30) for _ in range(30)]
-            shopping = asyncio.gather(*(visitor.enter() for visitor in crowd))
-            await operate(running, "PATCH", "", {"changes": {"rate": 240}})
-            await shopping
-            unanswered, give_up = queries(), time.monotonic() + 15
-            while unanswered and time.monotonic() < give_up:
-                await asyncio.sleep(0.5)
-                await operate(running, "PATCH", "", {"changes": {"rate": 240 + len(unanswered)}})
-                await crowd[0].navigate("/again")
-                left = []
-                for title, expr in unanswered:
-                    try:
-                        data = await ask(port, f"/api/v1/query?query={quote(expr, safe='')}")
-                    except Unanswered:
-                        left.append((title, expr))
-                        continue
-                    if not data["result"] and not any(word in expr for word in DID_NOT_HAPPEN):
-                        left.append((title, expr))
-                unanswered = left
-            assert unanswered == []
-            alerts = await ask(port, "/api/v1/alerts")
-            firing = {alert["labels"]["alertname"] for alert in alerts["alerts"] if alert["state"] == "firing"}
-            assert firing <= {"WaitroomQueueing"}
-            for visitor in crowd:
-                await visitor.close()
-            targets = await ask(port, "/api/v1/targets?state=active")
-            assert [target["health"] for target in targets["activeTargets"]] == ["up"]
+            async with visitors(running.port, 30, timeout_seconds=30) as crowd:
+                async with asyncio.TaskGroup() as shopping:
+                    for visitor in crowd:
+                        shopping.create_task(visitor.enter())
+                    await operate(running, "PATCH", "", {"changes": {"rate": 240}})
+                unanswered, give_up = queries(), time.monotonic() + 60
+                while unanswered and time.monotonic() < give_up:
+                    await asyncio.sleep(0.5)
+                    await operate(running, "PATCH", "", {"changes": {"rate": 240 + len(unanswered)}})
+                    await crowd[0].navigate("/again")
+                    left = []
+                    for title, expr in unanswered:
+                        try:
+                            data = await ask(port, f"/api/v1/query?query={quote(expr, safe='')}")
+                        except Unanswered:
+                            left.append((title, expr))
+                            continue
+                        if not data["result"] and not any(word in expr for word in DID_NOT_HAPPEN):
+                            left.append((title, expr))
+                    unanswered = left
+                assert unanswered == []
+                alerts = await ask(port, "/api/v1/alerts")
+                firing = {alert["labels"]["alertname"] for alert in alerts["alerts"] if alert["state"] == "firing"}
+                assert firing <= {"WaitroomQueueing"}
+                targets = await ask(port, "/api/v1/targets?state=active")
+                assert [target["health"] for target in targets["activeTargets"]] == ["up"]

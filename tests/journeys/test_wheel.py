@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.journeys.stage import on_site, write_config
+from tests.journeys.stage import START_SECONDS, on_site, write_config
 from tests.journeys.witness import PERSON, ask, witness
 from waitroom import __version__
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.journey]
 CHECKOUT = Path(__file__).parents[2]
 
 
-def run(*command: str | Path, cwd: Path, seconds: float = 120) -> str:
+def run(*command: str | Path, cwd: Path, seconds: float = 200) -> str:
     """Return what a command writes on standard output; one that fails fails the test with its own words."""
     ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=seconds, check=False)
     assert ended.returncode == 0, f"{command} ended with {ended.returncode}:\n{ended.stdout}\n{ended.stderr}"
@@ -42,7 +42,7 @@ def installed(tmp_path: Path) -> Iterator[Path]:
     )  # fmt: skip
     try:
         run(sys.executable, "-m", "venv", venv, cwd=tmp_path)
-        said, _ = build.communicate(timeout=120)
+        said, _ = build.communicate(timeout=200)
         assert build.returncode == 0, said
     finally:
         if build.poll() is None:
@@ -69,7 +69,7 @@ async def test_the_wheel_alone_serves_the_site_and_the_waiting_page(tmp_path: Pa
                 )
             try:
                 announced = data / "run" / "gateway.json"
-                give_up = time.monotonic() + 20
+                give_up = time.monotonic() + START_SECONDS
                 while not announced.exists():
                     fine = serving.poll() is None and time.monotonic() < give_up
                     assert fine, (tmp_path / "serve.log").read_text()
@@ -80,7 +80,7 @@ async def test_the_wheel_alone_serves_the_site_and_the_waiting_page(tmp_path: Pa
                 assert b"You are next" in waiting.body
                 assert b"</html>" in waiting.body
                 serving.terminate()
-                assert serving.wait(20) == 0
+                assert serving.wait(60) == 0
             finally:
                 if serving.poll() is None:
                     serving.kill()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 READ_BYTES = 65_536
+OPEN_SECONDS = 90
 SERVERS_SAY: Final = (b"REPLCONF", b"sentinel-")
 """What a replica says when it begins to follow, and how a sentinel names itself."""
 
@@ -34,9 +35,11 @@ class Link:
             cwd=Path(__file__).parents[3],
             text=True,
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + OPEN_SECONDS
         while not _opened(listen):
-            assert time.monotonic() < deadline, "the link did not open"
+            if time.monotonic() > deadline:
+                self.close()
+                raise AssertionError("the link did not open")
             time.sleep(0.01)
 
     def tell(self, command: str) -> None:
