@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.journeys.stage import HOUR, Visitor, on_site, serving, write_config
+from tests.journeys.stage import HOUR, on_site, serving, visitors, write_config
 from tests.journeys.witness import operate
 from waitroom.domain.short_code import short_code
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.journeys.stage import Visitor
 
 pytestmark = [pytest.mark.anyio, pytest.mark.journey]
 
@@ -91,12 +92,12 @@ async def listening(visitor: Visitor, port: int) -> AsyncIterator[Listener]:
 
 
 async def test_a_stream_outlives_its_session_and_gives_no_entry_after_it(tmp_path: Path) -> None:
-    async with asyncio.timeout(30), streaming_site() as site:
+    async with streaming_site() as site:
         config = write_config(
             tmp_path, backend=f"http://127.0.0.1:{site.port}", capacity=1, session_seconds=1, refresh_seconds=1
         )
         with serving(config, tmp_path) as running:
-            async with Visitor("127.0.0.1", running.port) as first, Visitor("127.0.0.1", running.port) as second:
+            async with asyncio.timeout(120), visitors(running.port, 2) as (first, second):
                 assert on_site(await first.navigate("/"))
                 async with listening(first, running.port) as stream:
                     site.tell(b"hello")
@@ -113,32 +114,32 @@ async def test_a_stream_outlives_its_session_and_gives_no_entry_after_it(tmp_pat
 async def test_closing_a_room_and_revoking_sessions_ends_no_stream_of_hundreds_and_keeps_nobody_waiting(
     tmp_path: Path,
 ) -> None:
-    async with asyncio.timeout(60), streaming_site() as site:
+    async with streaming_site() as site:
         config = write_config(
             tmp_path, backend=f"http://127.0.0.1:{site.port}", capacity=STREAMS, gateway="pool_size = 400",
             **HOUR | {"refresh_seconds": 1},
         )  # fmt: skip
         with serving(config, tmp_path) as running:
-            async with AsyncExitStack() as stack:
-                visitors = [await stack.enter_async_context(Visitor("127.0.0.1", running.port)) for _ in range(STREAMS)]
-                for visitor in visitors:
+            async with (
+                asyncio.timeout(120),
+                visitors(running.port, STREAMS + 1) as (*crowd, waiting),
+                AsyncExitStack() as at_the_end,
+            ):
+                for visitor in crowd:
                     assert on_site(await visitor.navigate("/"))
                     await visitor.close()
-                streams = [await stack.enter_async_context(listening(one, running.port)) for one in visitors]
-                waiting = await stack.enter_async_context(Visitor("127.0.0.1", running.port))
+                streams = [await at_the_end.enter_async_context(listening(one, running.port)) for one in crowd]
                 assert not on_site(await waiting.navigate("/"))
 
                 await operate(running, "POST", "/close", {})
                 revoked = short_code(site.visitors[0])
                 await operate(running, "POST", f"/visitors/{revoked}/revoke", {"reason": "a reseller"})
-                began = time.monotonic()
                 while (await waiting.me())["state"] != "closed":
-                    assert time.monotonic() - began < 10
+                    await asyncio.sleep(0.1)
                 site.tell(b"closed to others")
                 await asyncio.gather(*(stream.hears(b"closed to others") for stream in streams))
-                while on_site(await visitors[0].navigate("/")):  # while the pass is fresh
-                    assert time.monotonic() - began < 10
+                while on_site(await crowd[0].navigate("/")):  # while the pass is fresh
                     await asyncio.sleep(0.1)
-                assert on_site(await visitors[1].navigate("/")), "who is inside shops on"
+                assert on_site(await crowd[1].navigate("/")), "who is inside shops on"
                 site.tell(b"the end")
                 await asyncio.gather(*(stream.hears(b"the end") for stream in streams))
