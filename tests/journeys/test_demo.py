@@ -119,8 +119,8 @@ def test_told_to_stop_it_ends_within_seconds_and_leaves_nothing(tmp_path: Path, 
         assert len(started_for(tmp_path)) >= 6  # itself, the shop, supervisor, store, worker, admin listener
         told = time.monotonic()
         process.send_signal(number)
-        process.wait(10)
-        assert time.monotonic() - told < 5
+        process.wait(60)
+        assert time.monotonic() - told < 20
         assert process.returncode == 130
         assert started_for(tmp_path) == set()
         assert list(tmp_path.iterdir()) == []
@@ -130,7 +130,7 @@ def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
     with demo(tmp_path, "--stay") as process:
         shop_stats_url(process)
         process.kill()
-        assert wait_until(lambda: not started_for(tmp_path), 5)
+        assert wait_until(lambda: not started_for(tmp_path), 30)
 
 
 def test_staying_it_tells_addresses_that_answer(tmp_path: Path) -> None:

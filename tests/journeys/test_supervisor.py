@@ -28,19 +28,21 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.journey
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 GOODS = "shoes and socks"
 PERSON = {"accept": "text/html", "sec-fetch-mode": "navigate"}
 
 
 class Shop(BaseHTTPRequestHandler):
-    """The site behind: `/slow` takes a second, `/slowest` five."""
+    """The site behind: `/slow` takes a second, `/slowest` fifteen."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if self.path.startswith("/slow"):
-            time.sleep(1 if self.path == "/slow" else 5)
+            assert isinstance(self.server, ShopServer)
+            self.server.slow_asked.set()
+            time.sleep(1 if self.path == "/slow" else 15)
         body = GOODS.encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
@@ -52,19 +54,30 @@ class Shop(BaseHTTPRequestHandler):
 
 
 class ShopServer(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Shop)
+        self.slow_asked = threading.Event()
+        """A slow page has been asked for."""
+
     def handle_error(self, *_: Any) -> None:
         """A gateway that was killed while the shop answered is what the tests are about."""
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[str]:
-    server = ShopServer(("127.0.0.1", 0), Shop)
+def shop_server() -> Iterator[ShopServer]:
+    server = ShopServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield server
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def shop(shop_server: ShopServer) -> str:
+    shop_server.slow_asked.clear()
+    return f"http://127.0.0.1:{shop_server.server_port}"
 
 
 def wait_for(what: str, check: Callable[[], T]) -> T:
@@ -98,10 +111,9 @@ class Run:
 
     def write(self, rooms: str, *, port: int = 0) -> None:
         gateway = self.sections.get("gateway", "drain_seconds = 5")
-        store = self.sections.get("store", "")
         self.config.write_text(
             f'data = "{self.data}"\n[gateway]\nbackend = "{self.shop}"\nport = {port}\n{gateway}\n'
-            f'[admin]\nport = 0\n[store]\n{store}\n[log]\nformat = "json"\n[[rooms]]\nname = "drop"\n{rooms}\n'
+            f'[admin]\nport = 0\n[store]\ndeadline_ms = 5000\n[log]\nformat = "json"\n[[rooms]]\nname = "drop"\n{rooms}\n'
         )
 
     def start(self) -> None:
@@ -123,7 +135,7 @@ class Run:
     def get(self, path: str, headers: dict[str, str] | None = None, *, listener: str = "gateway") -> tuple[int, str]:
         request = urllib.request.Request(self.url(listener) + path, headers=headers or {})
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -137,7 +149,7 @@ class Run:
             method="GET" if changes is None else "PATCH",
             data=None if changes is None else json.dumps({"changes": changes}).encode(),
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     def metric(self, series: str) -> float:
@@ -166,6 +178,14 @@ class Run:
             role = words[words.index("waitroom.worker") + 1] if "waitroom.worker" in words else "store"
             found[role if role not in found else f"{role}-{pid}"] = pid
         return found
+
+    def starts_in_vain(self) -> int:
+        """Start it and return with what it ends."""
+        self.start()
+        try:
+            return self.process.wait(PATIENCE_SECONDS)
+        finally:
+            self.end()
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -199,7 +219,9 @@ def running(directory: Path, shop: str, **options: str) -> Iterator[Run]:
         run.end()
 
 
-def test_on_sigterm_what_is_in_flight_is_finished_and_nothing_stays(tmp_path: Path, shop: str) -> None:
+def test_on_sigterm_what_is_in_flight_is_finished_and_nothing_stays(
+    tmp_path: Path, shop: str, shop_server: ShopServer
+) -> None:
     with running(tmp_path, shop, gateway="workers = 2\ndrain_seconds = 5") as run:
         assert run.get("/", PERSON) == (200, GOODS)
         assert wait_for("ready", lambda: run.get("/.waitroom/readyz")[0] == 200)
@@ -209,7 +231,7 @@ def test_on_sigterm_what_is_in_flight_is_finished_and_nothing_stays(tmp_path: Pa
         answers: list[tuple[int, str]] = []
         visitor = threading.Thread(target=lambda: answers.append(run.get("/slow", PERSON)))
         visitor.start()
-        time.sleep(0.3)
+        assert shop_server.slow_asked.wait(PATIENCE_SECONDS)
         assert run.stop() == 0
         visitor.join()
         assert answers == [(200, GOODS)]
@@ -284,8 +306,7 @@ def test_what_is_taken_is_told_and_ends_the_start_with_one(tmp_path: Path, shop:
     with running(tmp_path, shop) as run:
         second = Run(tmp_path, shop)
         second.errors = tmp_path / "second"
-        second.start()
-        assert second.process.wait(PATIENCE_SECONDS) == 1
+        assert second.starts_in_vain() == 1
         refusal = second.event("cannot_start")
         assert refusal is not None
         assert f"in use by process {run.process.pid}" in refusal["reason"]
@@ -295,8 +316,7 @@ def test_what_is_taken_is_told_and_ends_the_start_with_one(tmp_path: Path, shop:
         port = urlsplit(run.url("gateway")).port
         assert port is not None
         third.write("rate = 1", port=port)
-        third.start()
-        assert third.process.wait(PATIENCE_SECONDS) == 1
+        assert third.starts_in_vain() == 1
         refusal = third.event("cannot_start")
         assert refusal is not None
         assert f":{port}: the port is taken" in refusal["reason"]
@@ -318,20 +338,21 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_one_starts_at_once(t
         assert run.stop() == 0
 
 
-def test_a_second_signal_stops_at_once(tmp_path: Path, shop: str) -> None:
+def test_a_second_signal_stops_at_once(tmp_path: Path, shop: str, shop_server: ShopServer) -> None:
     with running(tmp_path, shop, gateway="drain_seconds = 60") as run:
         url = urlsplit(run.url("gateway"))
         children = run.children()
         with socket.create_connection((url.hostname, url.port)) as stuck:
             stuck.sendall(b"GET /slowest HTTP/1.1\r\nHost: shop\r\nAccept: text/html\r\n\r\n")
-            time.sleep(0.2)
+            assert shop_server.slow_asked.wait(PATIENCE_SECONDS)
             run.process.send_signal(signal.SIGTERM)
-            time.sleep(0.7)
+            wait_for("the first signal to be heard", lambda: run.event("stopping"))
+            time.sleep(0.7)  # what comes within half a second is the same signal
             assert run.process.poll() is None
             began = time.monotonic()
             run.process.send_signal(signal.SIGTERM)
             assert run.process.wait(PATIENCE_SECONDS) == 1
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 10
         assert not any(map(alive, children.values()))
 
 
