@@ -55,7 +55,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
             try:
                 await built.open()
                 yield built
-                await built.crowd.drain(120)
+                await built.crowd.drain(200)
                 assert not built.judge(0.0).lost
             finally:
                 await built.close()
@@ -80,6 +80,12 @@ async def experiment(
     return verdict
 
 
+def hardly_noticed(verdict: Verdict) -> None:
+    """Nobody in the shop had more than three requests fail in a row, nor two of them by eight seconds of silence each."""
+    assert verdict.shopping_tries <= 3, verdict
+    assert verdict.shopping_seconds < 8, verdict
+
+
 async def test_gateways_killed_one_after_another(house: House, record_property: Callable[[str, object], None]) -> None:
     async def kill_one() -> None:
         machine = house.chance.choice(house.machines)
@@ -89,7 +95,7 @@ async def test_gateways_killed_one_after_another(house: House, record_property: 
         await asyncio.sleep(2.0)
 
     verdict = await experiment(house, record_property, kill_one, times=int(lasting(2, 30)))
-    assert verdict.shopping_seconds < 2
+    hardly_noticed(verdict)
 
 
 async def test_a_supervisor_killed(house: House, record_property: Callable[[str, object], None]) -> None:
@@ -113,7 +119,7 @@ async def test_a_store_killed_and_started_again(house: House, record_property: C
         await asyncio.to_thread(house.store.start)
 
     verdict = await experiment(house, record_property, kill_and_start, times=int(lasting(1, 5)))
-    assert verdict.shopping_seconds < 1.5
+    hardly_noticed(verdict)
 
 
 @pytest.mark.skipif(not LONG, reason="the same as the one before, only longer: `make soak`")
@@ -124,7 +130,7 @@ async def test_a_store_away_for_30_s(house: House, record_property: Callable[[st
         await asyncio.to_thread(house.store.start)
 
     verdict = await experiment(house, record_property, away)
-    assert verdict.shopping_seconds < 1.5
+    hardly_noticed(verdict)
 
 
 async def test_a_frozen_store(house: House, record_property: Callable[[str, object], None]) -> None:
@@ -135,7 +141,7 @@ async def test_a_frozen_store(house: House, record_property: Callable[[str, obje
         house.store.process.send_signal(signal.SIGCONT)
 
     verdict = await experiment(house, record_property, freeze, times=int(lasting(1, 2)))
-    assert verdict.shopping_seconds < 2
+    hardly_noticed(verdict)
 
 
 async def test_a_store_that_answers_after_400_ms(house: House, record_property: Callable[[str, object], None]) -> None:
@@ -147,7 +153,7 @@ async def test_a_store_that_answers_after_400_ms(house: House, record_property: 
             machine.link.tell("heal")
 
     verdict = await experiment(house, record_property, slow)
-    assert verdict.shopping_seconds < 2
+    hardly_noticed(verdict)
 
 
 async def test_a_link_to_the_store_cut_and_healed(house: House, record_property: Callable[[str, object], None]) -> None:
@@ -158,7 +164,7 @@ async def test_a_link_to_the_store_cut_and_healed(house: House, record_property:
         link.tell("heal")
 
     verdict = await experiment(house, record_property, cut, times=int(lasting(1, 2)))
-    assert verdict.shopping_seconds < 2
+    hardly_noticed(verdict)
 
 
 async def test_connections_to_the_store_reset(house: House, record_property: Callable[[str, object], None]) -> None:
@@ -225,7 +231,7 @@ async def test_machines_replaced_one_after_another_by_others_of_another_configur
             await asyncio.sleep(lasting(0.5, 10.0))
 
     verdict = await experiment(house, record_property, deploy, times=int(lasting(1, 3)))
-    assert verdict.shopping_seconds < 8
+    hardly_noticed(verdict)
 
 
 async def test_an_older_version_beside_this_one_while_machines_are_rolled_back_and_forward(
@@ -248,7 +254,7 @@ async def test_an_older_version_beside_this_one_while_machines_are_rolled_back_a
             assert teller.running is not None
             assert hearer.running is not None
             await operate(teller.running, "PATCH", "", {"changes": {"claim_seconds": claim_seconds}})
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while True:
                     heard = await operate(hearer.running, "GET", "")
                     if heard["room"]["claim_seconds"] == claim_seconds and not heard["gateways"]["pending"]:
@@ -281,7 +287,7 @@ async def test_an_older_version_beside_this_one_while_machines_are_rolled_back_a
     with house.store.client() as client:
         assert any(client.script_exists(*before - now))
         assert any(client.script_exists(*now - before)), "both have run"
-    assert verdict.shopping_seconds < 8
+    hardly_noticed(verdict)
 
 
 async def test_the_disk_of_the_append_only_file_full(
@@ -299,7 +305,7 @@ async def test_the_disk_of_the_append_only_file_full(
         disk.clear()
 
     verdict = await experiment(house, record_property, fill)
-    assert verdict.shopping_seconds < 2
+    hardly_noticed(verdict)
 
 
 async def test_a_shop_that_fails_in_every_way(house: House, record_property: Callable[[str, object], None]) -> None:

@@ -63,8 +63,9 @@ def test_each_broken_promise_is_found(what: str) -> None:
 def test_more_than_the_rate_in_a_rolling_minute_is_found() -> None:
     stories, shop = told()
     assert lost(stories, shop, rate=1) == {"over_rate": 1}
-    shop.first_seen[1] = stories[1].entered = 81.0
-    assert lost(stories, shop, rate=1) == {}
+    for seen, found in ((79.8, {"over_rate": 1}), (79.95, {})):
+        shop.first_seen[1] = stories[1].entered = seen
+        assert lost(stories, shop, rate=1) == found, "the first one asked at 19.9"
 
 
 def test_who_was_sent_off_by_the_shop_itself_was_not_thrown_out() -> None:
@@ -89,7 +90,10 @@ def test_a_turn_that_the_emptied_store_forgot_before_it_was_told_is_not_held_aga
 
 def test_what_was_noticed_is_told_by_where_one_was_and_only_from_then_on() -> None:
     stories, shop = told()
-    stories[0].troubles = [Trouble(Stage.WAITING, 3.0, 5.0, set()), Trouble(Stage.SHOPPING, 21.0, 21.5, set())]
+    stories[0].troubles = [
+        Trouble(Stage.WAITING, 3.0, 5.0, set(), 4), Trouble(Stage.SHOPPING, 21.0, 21.5, set(), 2),
+        Trouble(Stage.SHOPPING, 2.0, 3.0, set(), 9),
+    ]  # fmt: skip
     verdict = judge(stories, shop, 4.0, rate=2, capacity=1)
     assert (verdict.waiting_seconds, verdict.shopping_seconds, verdict.coming_seconds) == (1.0, 0.5, 0.0)
-    assert (verdict.troubled, verdict.entered) == (1, 2)
+    assert (verdict.shopping_tries, verdict.troubled, verdict.entered) == (2, 1, 2)

@@ -42,6 +42,8 @@ class Trouble:
     began: float
     ended: float
     what: set[str]
+    tries: int = 0
+    """How many requests in a row failed."""
 
 
 class Told(NamedTuple):
@@ -178,6 +180,7 @@ class Person:
             trouble = Trouble(stage, now, now, set())
             self.story.troubles.append(trouble)
         trouble.ended = now
+        trouble.tries += 1
         trouble.what.add(what)
         return trouble
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tests.journeys.experiment.crowd import Crowd
 from tests.journeys.experiment.judge import judge
 from tests.journeys.experiment.link import Link
-from tests.journeys.stage import ADMIN_TOKEN, serving
+from tests.journeys.stage import ADMIN_TOKEN, START_SECONDS, serving
 from tests.store.farm import free_ports
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEYS = ["first-signing-key-of-the-house-0123456789", "second-signing-key-of-the-house-012345678"]
 RATE, CAPACITY = 1_200, 70
-SECONDS_TO_FLOW = 75.0
+SECONDS_TO_FLOW = 150.0
 """Entries of before a loss of memory count as if they were of its moment, for a minute."""
 
 
@@ -85,7 +85,7 @@ class Machine:
         before = len([e for e in self.running.events() if e["event"] == "configuration_reloaded"])
         self.write()
         self.running.process.send_signal(1)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + START_SECONDS
         while len([e for e in self.running.events() if e["event"] == "configuration_reloaded"]) <= before:
             assert time.monotonic() < deadline, "no reload"
             await asyncio.sleep(0.05)

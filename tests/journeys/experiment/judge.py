@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 SAME_MOMENT_SECONDS = 0.05
 """Who comes within it of another may be put before or behind: the clocks of two gateways agree that far."""
 
-LATE_SECONDS = 1.0
-"""So much later than counted may an entry be seen while the machine is busy; the minute in which the rate must hold is shorter
-by it. That it holds to the last visitor by the store's clock, tests/journeys/test_limits.py shows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -44,6 +40,8 @@ class Verdict:
     """The longest that somebody who waited was without a true answer."""
     shopping_seconds: float
     """The longest that somebody in the shop was without a page."""
+    shopping_tries: int
+    """The most requests of one in the shop that failed in a row."""
     coming_seconds: float
     troubled: int
     """How many noticed anything."""
@@ -79,7 +77,7 @@ def judge(
     it, the place is not; so what may be a turn of before (asked for before) is not held against what may be waiting after (heard
     after).
     """
-    entries = sorted(entered for story in stories if (entered := _entered(story, shop)))
+    entries = [(_asked(story, entered), entered) for story in stories if (entered := _entered(story, shop))]
     troubles = [(story, t) for story in stories for t in story.troubles if t.ended >= since]
 
     def longest(stage: Stage) -> float:
@@ -98,10 +96,11 @@ def judge(
         sent_twice=sum(shop.asked[target] > 1 for target in orders),
         vanished=sum(not shop.asked[target] for story in stories for target in story.served),
         not_whole=count(lambda story: story.not_whole),
-        entered=sum(at >= since for at in entries),
+        entered=sum(at >= since for _, at in entries),
         served=sum(len(story.served) for story in stories if story.left >= since),
         waiting_seconds=longest(Stage.WAITING),
         shopping_seconds=longest(Stage.SHOPPING),
+        shopping_tries=max((t.tries for _, t in troubles if t.stage is Stage.SHOPPING), default=0),
         coming_seconds=longest(Stage.COMING),
         troubled=len({story.number for story, _ in troubles}),
     )
@@ -113,8 +112,15 @@ def _entered(story: Story, shop: Shop) -> float:
     return min(times, default=0.0)
 
 
-def _busiest_minute(entries: Sequence[float]) -> int:
-    return max((bisect_left(entries, at + 60 - LATE_SECONDS) - i for i, at in enumerate(entries)), default=0)
+def _asked(story: Story, entered: float) -> float:
+    """When somebody asked who `entered` then: the store let them in at some moment between."""
+    return story.turn.asked if story.turn is not None and story.turn.asked <= entered else story.came
+
+
+def _busiest_minute(entries: Sequence[tuple[float, float]]) -> int:
+    """The most that entered within 60 s for certain: they asked and entered within. Who took longer counts in none."""
+    asked, entered = sorted(at for at, _ in entries), sorted(at for _, at in entries)
+    return max((bisect_left(entered, at + 60) - i for i, at in enumerate(asked)), default=0)
 
 
 def _peak(stories: Sequence[Story], shop: Shop) -> int:
