@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Field = tuple[bytes, bytes]
 
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 60.0
 
 
 class Effect(Enum):
