@@ -7,6 +7,7 @@ dict of scores, a window is a list of moments.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 from waitroom.domain.room import Mode, Room
@@ -60,6 +61,8 @@ class Model:
     absent: float = 0.0
     beat_number: int = 0
     granted: int = 0
+    granted_until: int = 0
+    """When the turns that an operator gave are over, by the claim clock."""
     beyond_us: list[int] = field(default_factory=list)
     """When somebody entered beyond the rate, because an operator said so."""
 
@@ -161,16 +164,17 @@ class Model:
     def order(self) -> list[str]:
         return sorted(self.queue, key=lambda visitor: (self.queue[visitor], visitor))
 
+    @property
+    def most_credit(self) -> float:
+        if not self.rate:
+            return 0.0 if self.rate == 0 else inf
+        return max(1.0, self.rate / 60) + self.rate / 600 if self.queue else float(self.room.burst_visitors)
+
     def accrue(self) -> None:
         if self.rate is None:
             return
-        most = float(self.room.burst_visitors)
-        if self.queue:
-            most = max(1.0, self.rate / 60) + self.rate / 600
-        if self.rate == 0:
-            most = 0.0
         grown = self.credit + (self.now_ms - self.credit_ms) * (self.rate / 60_000)
-        self.credit, self.credit_ms = min(most, grown), self.now_ms
+        self.credit, self.credit_ms = min(self.most_credit, grown), self.now_ms
 
     def note(self, kept: int, absent: int) -> None:
         self.kept += kept
@@ -272,6 +276,10 @@ class Model:
                     self.missed[visitor] = claim_now + self.room.hold_minutes * 60_000
             self.note(0, len(absent))
             self.credit += len(absent)
+            if self.granted_until:
+                self.credit = min(self.most_credit, self.credit)
+            if claim_now >= self.granted_until:
+                self.granted = self.granted_until = 0
         if self.mode is Mode.ON and not self.recovering:
             self.call()
         self.granted = min(self.granted, len(self.called))
@@ -338,7 +346,9 @@ class Model:
         for visitor in called:
             self.frontier_us = max(self.frontier_us, self.queue.pop(visitor))
             self.called[visitor] = self.claim_now + self.room.claim_seconds * 1000
-        self.granted += len(called)
+        if called:
+            self.granted += len(called)
+            self.granted_until = max(self.granted_until, self.claim_now + self.room.claim_seconds * 1000)
         return len(called)
 
     def dismiss(self, visitor: str, *, revoke: bool) -> bool:
@@ -364,7 +374,7 @@ class Model:
     def reset(self) -> int:
         people = len(self.queue) + len(self.called) + len(self.missed)
         self.credit += len(self.called)
-        self.queue, self.called, self.missed, self.granted = {}, {}, {}, 0
+        self.queue, self.called, self.missed, self.granted, self.granted_until = {}, {}, {}, 0, 0
         self.epoch += 1
         return people
 

@@ -84,6 +84,33 @@ class TestAdmit:
         assert (await store.census("sale")).missed == 1
         assert absent.visitor
 
+    async def test_a_grant_is_over_with_the_turns_it_was_for_though_others_stay_called(self, bench: Bench) -> None:
+        store = bench.gateway(rate=6, burst=1, claim_seconds=120)
+        visits = await queue(store, *(f"v{i:02}" for i in range(60)))
+        await bench.run(store, 150)
+        assert (await store.admit("sale", 3, deed("admit")))[1] == 3
+        assert (await bench.run(store, 121)).called >= 9
+        answers = [(await come_back(store, token_of(visit), Purpose.LOOK)).answer for visit in visits]
+        called = [visit for visit, answer in zip(visits, answers, strict=True) if answer is Answer.CALLED]
+        entered = [(await come_back(store, token_of(visit))).answer for visit in called]
+        assert entered.count(Answer.ADMITTED) == 6, "the rate, and none beyond it"
+
+    async def test_turns_that_cost_no_pace_give_none_back_when_they_are_missed(self, bench: Bench) -> None:
+        store = bench.gateway(rate=60, burst=1, claim_seconds=10)
+        await queue(store, *(f"v{i:03}" for i in range(300)))
+        await store.beat("sale")
+        await store.admit("sale", 100, deed("admit"))
+        before = await bench.run(store, 9.5, step_seconds=0.1)
+        after = await bench.run(store, 1, step_seconds=0.1)
+        assert after.missed_total - before.missed_total >= 100
+        assert after.called_total - before.called_total <= 4
+
+    async def test_missed_turns_that_cost_pace_give_all_of_it_back(self, bench: Bench) -> None:
+        store = bench.gateway(rate=6, burst=1, claim_seconds=10)
+        await queue(store, *(f"v{i:02}" for i in range(60)))
+        census = await bench.run(store, 45, step_seconds=0.1)
+        assert census.called_total >= 10, "each who stays away is made up for, so one more at each turn"
+
 
 class TestDismiss:
     async def test_a_released_session_is_over_and_its_slot_free(self, bench: Bench) -> None:

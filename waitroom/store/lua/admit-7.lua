@@ -33,17 +33,19 @@ if room.capacity then
   local active = redis.call('ZCOUNT', active_key, '(' .. whole(room.session_now_ms), '+inf')
   count = math.min(count, room.capacity - active - reserved(room) - redis.call('ZCARD', called_key))
 end
-local called = 0
+local called, deadline_ms = 0, room.claim_now_ms + room.claim_ms
 if count > 0 then
   local popped = redis.call('ZPOPMIN', queue_key, count)
   for i = 1, #popped, 2 do
-    redis.call('ZADD', called_key, whole(room.claim_now_ms + room.claim_ms), popped[i])
+    redis.call('ZADD', called_key, whole(deadline_ms), popped[i])
     journal(journal_key, 'called', popped[i], tonumber(popped[i + 1]))
     room.frontier_us = math.max(room.frontier_us, tonumber(popped[i + 1]))
     called = called + 1
   end
 end
-room.granted = room.granted + called
+if called > 0 then
+  room.granted, room.granted_until_ms = room.granted + called, math.max(room.granted_until_ms, deadline_ms)
+end
 save(state_key, room, { called = called })
 if called > 0 then
   audit(audit_key, request_id, room.version, called, ARGV[5])

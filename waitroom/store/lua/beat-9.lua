@@ -73,11 +73,14 @@ if room.mode ~= 'paused' then
   local absent = take_due(keys.called, room.claim_now_ms)
   totals.missed = #absent
   note_claims(room, 0, #absent)
-  room.credit = room.credit + #absent
+  give_back(room, #absent, waiting)
   if room.hold_ms > 0 then
     put_all(keys.missed, room.claim_now_ms + room.hold_ms, absent)
   end
   journal_all('missed', absent)
+  if room.granted_until_ms > 0 and room.claim_now_ms >= room.granted_until_ms then
+    room.granted, room.granted_until_ms = 0, 0
+  end
 end
 
 if room.mode == 'on' and waiting > 0 and recovering_ms(room, now_ms) == 0 then

@@ -27,7 +27,7 @@ end
 local called = redis.call('ZCARD', called_key)
 local people = called + redis.call('ZCARD', queue_key) + redis.call('ZCARD', missed_key)
 redis.call('UNLINK', queue_key, called_key, missed_key)
-room.credit, room.granted = room.credit + called, 0
+room.credit, room.granted, room.granted_until_ms = room.credit + called, 0, 0
 room.version, room.epoch = room.version + 1, room.epoch + 1
 redis.call('HSET', config_key, 'version', whole(room.version), 'epoch', whole(room.epoch))
 journal(journal_key, 'reset', '', people)

@@ -19,9 +19,9 @@ local function load(config_key, state_key, now_ms, new_generation)
   end
   local s = redis.call('HMGET', state_key, 'generation', 'born_ms', 'last_us', 'frontier_us', 'clock_ms', 'stopped_ms',
     'paused_ms', 'credit', 'credit_ms', 'entries', 'kept', 'absent', 'recover_until_ms', 'lost_ms', 'lost_active',
-    'lost_entries', 'restored', 'beat', 'idle_ms', 'granted')
+    'lost_entries', 'restored', 'beat', 'idle_ms', 'granted', 'granted_until_ms')
   local was = {}
-  for i = 1, 19 do
+  for i = 1, 20 do
     was[i] = tonumber(s[i + 1] or 0)
   end
   local room = {
@@ -33,7 +33,8 @@ local function load(config_key, state_key, now_ms, new_generation)
     generation = s[1], born_ms = was[1], last_us = was[2], frontier_us = was[3], clock_ms = was[4],
     stopped_ms = was[5], paused_ms = was[6], credit = was[7], credit_ms = was[8], entries = was[9], kept = was[10],
     absent = was[11], recover_until_ms = was[12], lost_ms = was[13], lost_active = was[14], lost_entries = was[15],
-    restored = was[16], beat = was[17], idle_ms = was[18], granted = was[19], was = was,
+    restored = was[16], beat = was[17], idle_ms = was[18], granted = was[19],
+    granted_until_ms = was[20], was = was,
   }
   if not room.generation then
     room.generation = new_generation

@@ -27,6 +27,7 @@ local function save(state_key, room, totals)
   note(17, 'beat')
   note(18, 'idle_ms')
   note(19, 'granted')
+  note(20, 'granted_until_ms')
   if #changed > 0 then
     redis.call('HSET', state_key, unpack(changed))
   end
