@@ -30,6 +30,38 @@ def test_a_room_that_comes_later_does_not_get_what_was_before() -> None:
     assert meter.since("late") == {"waits": 1, "waited_s": 3}
 
 
+async def recorded(meter: Meter, *rooms: list[str]) -> list[tuple[str, dict[str, int]]]:
+    """What a store hears while these rooms are there, one second each."""
+    heard: list[tuple[str, dict[str, int]]] = []
+    seconds = iter(rooms)
+    there: list[str] = []
+
+    class Listening:
+        async def sample(self, room: str, counts: dict[str, int]) -> None:
+            heard.append((room, counts))
+
+    async def sleep(_: float) -> None:
+        nonlocal there
+        following = next(seconds, None)
+        if following is None:
+            raise Ended
+        meter.requests(2, [1])
+        there = following
+
+    with pytest.raises(Ended):
+        await record(Listening(), lambda: there, meter, sleep=sleep)  # type: ignore[arg-type]
+    return heard
+
+
+@pytest.mark.anyio
+async def test_a_room_made_again_does_not_get_what_was_while_it_was_gone() -> None:
+    drop, more = ["drop"], {"requests": 1, "l0": 1}
+    meter = Meter()
+    assert await recorded(meter, drop, drop, [], [], drop, drop) == [
+        ("drop", {}), ("drop", more), ("drop", {}), ("drop", more),
+    ]  # fmt: skip
+
+
 def test_what_the_metrics_count_is_measured() -> None:
     metrics = Metrics()
     metrics.request_finished("GET", 503, 0.004)

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 FAILED_STATUS = 5
 
@@ -47,6 +47,12 @@ class Meter:
         counts[outcome] += 1
         counts["shown_low_s"] += low * 60
         counts["shown_high_s"] += (low if high is None else high) * 60
+
+    def keep(self, rooms: Collection[str]) -> None:
+        """Forget every room but these: one that is made again under the same name begins anew."""
+        for counts in (self._rooms, self._told):
+            for room in counts.keys() - set(rooms):
+                del counts[room]
 
     def since(self, room: str) -> dict[str, int]:
         """Return what was not told of `room` yet."""

@@ -33,7 +33,9 @@ async def record(
 ) -> None:
     """Record until cancelled. What a store that is away did not hear is told when it is back."""
     while True:
-        for room in tuple(rooms()):
+        there = tuple(rooms())
+        meter.keep(there)
+        for room in there:
             counts = meter.since(room)
             with suppress(WaitroomError):
                 await store.sample(room, counts)
