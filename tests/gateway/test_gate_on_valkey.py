@@ -112,3 +112,35 @@ async def test_a_provisional_place_is_put_in_by_its_time(bench: Bench) -> None:
         ("waiting", 1),
         ("waiting", 2),
     ]
+
+
+async def test_of_two_outages_in_a_day_each_keeps_the_place_that_it_told(bench: Bench) -> None:
+    """A pass of hours ago tells who somebody is; nobody came between what they were told and what they get."""
+    names = iter("abcdef")
+
+    def new_visitor() -> str:
+        return next(names) * 22
+
+    store = bench.gateway(rate=600, capacity=1, refresh_seconds=5, session_seconds=20)
+    await store.beat("sale")
+    here = Front(Room(name="sale"), store=store, new_visitor=new_visitor)
+    regular = Browser(here, "a")
+    assert (await regular.go()).body == b"the shop"
+    for outage in ("the first", "the second"):
+        bench.pass_seconds(2 * 3_600)
+        await store.beat("sale")
+        alone = Front(Room(name="sale"), new_visitor=new_visitor)
+        alone.store.away = True
+        alone.store.clock_ms = bench.now_us // 1000
+        newcomer = Browser(alone, "")
+        regular._front = alone
+        await regular.go()
+        await newcomer.go()
+        regular._front = newcomer._front = here
+        assert list(regular.jar) == ["waitroom-queue-sale"]
+        bench.pass_seconds(1)
+        states = [await newcomer.state(), await regular.state(), await newcomer.state()]
+        assert states == [("waiting", 1), ("waiting", 1), ("waiting", 2)], outage
+        await bench.run(store, 0.2, step_seconds=0.1)
+        assert (await regular.go()).body == b"the shop"
+        await newcomer.go("/.waitroom/sale/leave")

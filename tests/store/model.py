@@ -215,8 +215,7 @@ class Model:
         believed = claims is not None and claims.epoch == self.epoch
         if visitor in self.queue:
             carried_out_late = claims is not None and claims.provisional and score < self.queue[visitor]
-            if believed and carried_out_late and visitor not in self.spent:
-                self.spent[visitor] = score // 1000 + 86_400_000
+            if believed and carried_out_late and self.honour_once(visitor, score):
                 return self.place(visitor, score)
             return self.waiting(visitor)
         kept = self.missed.get(visitor, 0) > self.claim_now and believed
@@ -229,8 +228,7 @@ class Model:
             if claims.provisional or claims.generation != self.generation:
                 if not claims.provisional:
                     self.recover_by_proof(claims.generation)
-                if visitor not in self.spent:
-                    self.spent[visitor] = score // 1000 + 86_400_000
+                if self.honour_once(visitor, score):
                     return self.place(visitor, score)
             elif score > self.frontier_us and f"!{visitor}" not in self.spent:
                 return self.place(visitor, score)
@@ -246,6 +244,12 @@ class Model:
             return Answer.REFUSED, 0, 0, 0
         self.last_us = max(self.last_us + 1, self.now_us)
         return self.place(visitor, self.last_us)
+
+    def honour_once(self, visitor: str, score: int) -> bool:
+        proof_end = score // 1000 + 86_400_000
+        honoured = proof_end > self.spent.get(visitor, 0)
+        self.spent[visitor] = max(proof_end, self.spent.get(visitor, 0))
+        return honoured
 
     def admit(self, visitor: str, score: int) -> tuple[Answer, int, int, int]:
         self.active[visitor] = self.session_now + self.room.session_seconds * 1000
@@ -306,12 +310,12 @@ class Model:
                 self.recover_by_proof(claims.generation)
             silent = self.born_ms - (self.lost_ms or self.born_ms)
             end = claims.session_end_ms + (-self.stopped_ms if claims.provisional else silent)
-            if end > self.session_now and visitor not in self.spent:
+            if end > self.session_now and claims.session_end_ms > self.spent.get(f"~{visitor}", 0):
                 active = True
                 self.active[visitor] = end
                 self.leave(visitor)
                 if claims.provisional:
-                    self.spent[visitor] = claims.session_end_ms
+                    self.spent[f"~{visitor}"] = claims.session_end_ms
                 else:
                     self.restored += 1
         if active and self.room.renew == "sliding":
@@ -329,8 +333,9 @@ class Model:
         was_active = self.active.pop(visitor, 0) > self.session_now
         session_ms = self.room.session_seconds * 1000
         if self.recover_until_ms > 0 and self.session_now < self.born_ms + session_ms:
-            known = visitor in self.spent
-            self.spent[visitor] = self.born_ms + session_ms + self.stopped_ms
+            known = f"~{visitor}" in self.spent
+            for member in (visitor, f"~{visitor}"):
+                self.spent[member] = max(self.spent.get(member, 0), self.born_ms + session_ms + self.stopped_ms)
             if not was_active and not known and generation not in {"", self.generation}:
                 self.restored += 1
                 was_active = True
@@ -356,7 +361,7 @@ class Model:
         if revoke:
             ended = self.leave(visitor) or ended
         if ended:
-            for member in [visitor, f"!{visitor}"][: 1 + revoke]:
+            for member in [visitor, f"~{visitor}", f"!{visitor}"][: 2 + revoke]:
                 self.spent[member] = self.now_ms + 86_400_000
         return ended
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -440,6 +440,22 @@ class TestTokens:
         await store.leave("sale", provisional.visitor)
         assert (await come_back(store, provisional)).position == 2
 
+    async def test_each_provisional_place_of_a_visitor_is_put_in_by_its_time_once(self, bench: Bench) -> None:
+        """The store was away twice in a day, and a pass of long ago told who it is."""
+        store = bench.gateway(rate=0)
+        (other,) = await queue(store, "other")
+        first = token_of(
+            other, visitor=name("twice"), score_us=other.score_us - 9_000_000, generation="", provisional=True
+        )
+        second = first._replace(score_us=other.score_us - 5_000_000)
+        for told in (first, second):
+            visit = await come_back(store, told)
+            assert (visit.position, visit.score_us) == (1, told.score_us)
+            await store.leave("sale", told.visitor)
+        for spent in (first, second):
+            assert (await come_back(store, spent)).position == 2
+            await store.leave("sale", spent.visitor)
+
     async def test_a_join_carried_out_late_does_not_cost_the_place_that_was_told_meanwhile(self, bench: Bench) -> None:
         """The store was away: the gateway gave the call up and told a place of its own; the call was done all the same."""
         store = bench.gateway(capacity=1, session_seconds=3600)
@@ -631,6 +647,13 @@ class TestProvisionalPass:
         assert (await store.beat("sale")).active == 2
         await store.release("sale", lone.visitor)
         assert not (await store.renew("sale", lone)).active
+
+    async def test_a_place_that_was_put_in_costs_no_pass_that_was_given_later(self, bench: Bench) -> None:
+        store = bench.gateway(capacity=5, session_seconds=60)
+        visit = await arrive(store, "ada")
+        facts: dict[str, Any] = {"visitor": name("lone"), "generation": "", "provisional": True}
+        assert (await come_back(store, token_of(visit, score_us=bench.now_us, **facts), Purpose.LOOK)).position == 1
+        assert (await store.renew("sale", pass_of(visit, **facts))).active
 
 
 class TestConfiguration:

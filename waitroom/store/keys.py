@@ -16,7 +16,8 @@ Times in scores are ms. Three clocks are used, all of them the store's:
 | missed     | zset   | visitor → when the place is forgotten (claim clock)        | `hold_minutes`                 |
 | active     | zset   | visitor → session end (session clock)                      | the session                    |
 | entries    | list   | `slot:count`, oldest first, slots of 50 ms                 | 60 s and a margin              |
-| spent      | zset   | visitor, `!visitor` (proof that counts no more) → its end  | the proof's                    |
+| spent      | zset   | visitor (places), `~visitor` (passes), `!visitor` (a place |                                |
+|            |        | that was taken away) → end of the last that counts no more | the proof's                    |
 | snapshot   | string | the room in numbers and scores at ranks of its queue, JSON | until the next                 |
 | pulse      | list   | totals each 5 s in one mode and capacity, JSON, in order   | 5 min                          |
 | journal    | stream | kind (domain/journal.py), visitor, score                   | 100,000 entries or 48 h        |

@@ -35,9 +35,10 @@ if ended + left == 0 then
   save(state_key, room, {})
   return { 0 }
 end
-redis.call('ZADD', spent_key, whole(now_ms + PROOF_MS), visitor)
+local till = whole(now_ms + PROOF_MS)
+redis.call('ZADD', spent_key, till, visitor, till, '~' .. visitor)
 if purpose == 'revoke' then
-  redis.call('ZADD', spent_key, whole(now_ms + PROOF_MS), '!' .. visitor)
+  redis.call('ZADD', spent_key, till, '!' .. visitor)
 end
 journal(journal_key, purpose == 'revoke' and 'revoked' or 'dismissed', visitor, 0)
 save(state_key, room, { released = was_active and 1 or 0, left = left > 0 and 1 or 0 })

@@ -102,11 +102,13 @@ if claim_deadline > 0 then
   return answer('called', token_us, 0, nil, math.max(0, claim_deadline - room.claim_now_ms))
 end
 
+-- What was spent is told by when that proof ends: a place that was made later is another one.
 local function honour_once()
-  if redis.call('ZSCORE', spent_key, visitor) then
+  local proof_end_ms = math.floor(token_us / 1000) + 86400000
+  if tonumber(redis.call('ZSCORE', spent_key, visitor) or '0') >= proof_end_ms then
     return false
   end
-  redis.call('ZADD', spent_key, whole(math.floor(token_us / 1000) + 86400000), visitor)
+  redis.call('ZADD', spent_key, whole(proof_end_ms), visitor)
   return true
 end
 

@@ -19,7 +19,9 @@ local session_end = tonumber(redis.call('ZSCORE', active_key, visitor) or '0')
 local was_active = session_end > room.session_now_ms
 redis.call('ZREM', active_key, visitor)
 if room.recover_until_ms > 0 and room.session_now_ms < room.born_ms + room.session_ms then
-  local known = redis.call('ZADD', spent_key, whole(room.born_ms + room.session_ms + room.stopped_ms), visitor)
+  local spent_ms = whole(room.born_ms + room.session_ms + room.stopped_ms)
+  local known = redis.call('ZADD', spent_key, 'GT', spent_ms, '~' .. visitor)
+  redis.call('ZADD', spent_key, 'GT', spent_ms, visitor)  -- for versions that know no other mark
   if not was_active and known == 1 and pass_generation ~= '' and pass_generation ~= room.generation then
     room.restored = room.restored + 1
     was_active = true

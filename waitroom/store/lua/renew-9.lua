@@ -34,12 +34,13 @@ if not active and (pass_provisional or pass_generation ~= room.generation) then
   -- Between the loss and the birth of this memory nobody could renew: that time does not count against the session.
   local lost_ms = room.lost_ms > 0 and room.lost_ms or room.born_ms
   local shifted_end = pass_end_ms + (pass_provisional and -room.stopped_ms or room.born_ms - lost_ms)
-  if shifted_end > room.session_now_ms and not redis.call('ZSCORE', spent_key, visitor) then
+  local spent_ms = tonumber(redis.call('ZSCORE', spent_key, '~' .. visitor) or '0')
+  if shifted_end > room.session_now_ms and spent_ms < pass_end_ms then
     active = true
     session_end = shifted_end
     room.restored = room.restored + (pass_provisional and 0 or 1)
     if pass_provisional then
-      redis.call('ZADD', spent_key, whole(pass_end_ms), visitor)
+      redis.call('ZADD', spent_key, whole(pass_end_ms), '~' .. visitor)
     end
     redis.call('ZADD', active_key, whole(session_end), visitor)
     -- Whoever asked for a place meanwhile, without the pass, needs it no more.
