@@ -60,6 +60,16 @@ class Bench:
         facts = [dict(zip(pairs[::2], pairs[1::2], strict=True)) for _, pairs in entries]
         return [(f[b"kind"].decode(), f[b"visitor"].decode(), int(f[b"score"])) for f in facts]
 
+    async def copy(self) -> dict[str, Any]:
+        """What the store knows now, by key."""
+        return {key: await self.admin.command("DUMP", key) for key in await self.keys()}
+
+    async def go_back(self, copy: dict[str, Any]) -> None:
+        """The store comes back with what it knew then."""
+        await self.forget()
+        for key, value in copy.items():
+            await self.admin.command("RESTORE", key, 0, value)
+
     async def forget(self) -> None:
         """The store loses its memory."""
         for master in await self.admin.masters():

@@ -6,6 +6,7 @@ dict of scores, a window is a list of moments.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ class Remembered:
     heard_ms: int = 0
     active: int = 0
     entries: int = 0
+    moments: int = 0
 
 
 @dataclass
@@ -51,12 +53,18 @@ class Model:
     clock_ms: int = 0
     stopped_ms: int = 0
     paused_ms: int = 0
+    clocks: tuple[int, int, int, int, tuple[int, int]] = (0, 0, 0, 0, (0, 0))
+    """What they, `moments` and `gap` were before the request that is made."""
     born_ms: int = 0
     recover_until_ms: int = 0
     lost_ms: int = 0
     lost_active: int = 0
     lost_entries: int = 0
     restored: int = 0
+    moments: int = 0
+    """In how many ms something was written down; all of a silence count."""
+    gap: tuple[int, int] = (0, 0)
+    """Of the last silence: nobody was told a number above the first and not above the second."""
     kept: float = 0.0
     absent: float = 0.0
     beat_number: int = 0
@@ -87,22 +95,60 @@ class Model:
         self.generation = generation
         self.born_ms = self.clock_ms = self.credit_ms = self.now_ms
         self.credit = float(room.burst_visitors)
+        self.moments = 1
+
+    def forget(self) -> None:
+        """Nothing is left: the next to come begins a memory."""
+        self.generation = ""
+
+    def go_back(self, copy: Model) -> None:
+        """What was known when `copy` was made is known, and nothing since; the configuration is not part of it."""
+        kept = {"room", "now_us", "epoch", "beyond_us"}
+        for name, value in vars(deepcopy(copy)).items():
+            if name not in kept:
+                setattr(self, name, value)
+
+    def is_older_than(self, told: Remembered | None) -> bool:
+        if told is None or "" in {told.generation, self.generation}:
+            return False
+        if told.generation == self.generation:
+            return told.moments > self.moments or self.gap[0] < told.moments <= self.gap[1]
+        return self.born_ms < told.heard_ms <= self.now_ms
+
+    def begin_again(self, generation: str) -> None:
+        """Places and turns stay; sessions come back by their passes, and entries are told."""
+        self.generation, self.born_ms = generation, self.now_ms
+        self.active, self.entries = {}, []
+        self.paused_ms, self.stopped_ms = self.paused_ms + self.stopped_ms, 0
+        self.recover_until_ms = self.lost_ms = self.lost_active = self.lost_entries = self.restored = 0
+        self.granted = self.granted_until = 0
 
     def touch(self, generation: str, told: Remembered | None) -> None:
         """What every request does first: move the clocks, listen to what the gateway remembers."""
-        if self.generation != generation:
+        older = self.is_older_than(told)
+        if self.generation != generation and not older:
             self.begin(generation)
         self.credit = round(self.credit, 6)  # the store keeps a millionth of a visitor
+        self.clocks = self.clock_ms, self.stopped_ms, self.paused_ms, self.moments, self.gap
         silence = self.now_ms - self.clock_ms
         if silence > STOP_MS:
+            self.gap = self.moments, self.moments + silence
+            self.moments += silence
             self.stopped_ms += silence if silence <= STOP_LIMIT_MS else 0
         elif self.room.mode is Mode.PAUSED:
             self.paused_ms += silence
         elif self.room.mode is Mode.ON and self.room.opens_ms is not None:
             self.paused_ms += max(0, min(self.now_ms, self.room.opens_ms) - self.clock_ms)
+        self.moments += silence > 0
         self.clock_ms = self.now_ms
+        if older:
+            self.begin_again(generation)
         if told is not None:
             self.recover(told)
+
+    def write_nothing(self) -> None:
+        """What was asked was refused before the clocks were written down."""
+        self.clock_ms, self.stopped_ms, self.paused_ms, self.moments, self.gap = self.clocks
 
     def recover(self, told: Remembered) -> None:
         if told.generation in {"", self.generation}:
@@ -344,6 +390,7 @@ class Model:
     def admit_now(self, count: int) -> int:
         """Call the next `count` beyond the rate; return how many there were slots for."""
         if self.mode is not Mode.ON or self.recovering:
+            self.write_nothing()
             return 0
         if self.room.capacity is not None:
             count = min(count, self.room.capacity - self.active_count - self.reserved - len(self.called))
@@ -368,6 +415,7 @@ class Model:
     def front(self, visitor: str) -> bool:
         closed = self.room.mode in {Mode.CLOSED, Mode.OFF}
         if closed or self.state_of(visitor) in {State.ACTIVE, State.CALLED}:
+            self.write_nothing()
             return False
         first = next(iter(self.order()), None)
         self.missed.pop(visitor, None)

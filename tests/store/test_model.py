@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.requests = 0
         self.admitted_us: list[int] = []
         self.states: dict[str, State] = {}
+        self.copied: tuple[dict[str, Any], Model] | None = None
 
     def run(self, verb: Any) -> Any:
         return self.loop.run_until_complete(verb)
@@ -79,6 +81,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.settings = room | {"refresh_seconds": 3, "claim_seconds": 5}
         self.stores = [self.bench.gateway(**self.settings)]
         self.remembered = [Remembered()]
+        self.copied = None
         self.model = Model(Room(name="sale", **self.settings), self.bench.now_us)
 
     # What both must be told before each verb.
@@ -90,6 +93,7 @@ class StoreMachine(RuleBasedStateMachine):
     def heard(self, memory: Remembered) -> None:
         memory.generation, memory.heard_ms = self.model.generation, self.model.now_ms
         memory.active, memory.entries = self.model.active_count, self.model.entered
+        memory.moments = self.model.moments
         self.check_moves()
 
     def check_moves(self) -> None:
@@ -299,6 +303,28 @@ class StoreMachine(RuleBasedStateMachine):
             # Whoever comes first brings the configuration back.
             self.run(self.stores[0]._restore("sale"))
             self.states.clear()
+            self.model.forget()
+
+    @precondition(lambda self: self.known())
+    @rule()
+    def copy(self) -> None:
+        self.copied = self.run(self.bench.copy()), deepcopy(self.model)
+        self.bench.now_us += 1_000  # a copy is told from what came after to the ms
+        self.model.now_us = self.bench.now_us
+
+    @precondition(lambda self: self.copied is not None)
+    @rule(sure=st.sampled_from([True, False, False]))
+    def go_back(self, sure: bool) -> None:
+        if not sure or self.copied is None:
+            return
+        kept, model = self.copied
+        self.run(self.bench.go_back(kept))
+        self.run(self.stores[0]._restore("sale"))
+        self.model.go_back(model)
+        self.states = {visitor: self.model.state_of(visitor) for visitor in VISITOR_NAMES}
+        # Every gateway beats, so whoever heard most says so before anybody enters.
+        for index in range(len(self.stores)):
+            self.beat(0, index)
 
     @invariant()
     def nobody_is_in_two_places(self) -> None:
@@ -350,6 +376,8 @@ WALK = {
     "reset": 1,
     "gateway": 1,
     "forget": 1,
+    "copy": 1,
+    "go_back": 1,
 }
 """How often each step is taken: a walk as a shop sees it, mostly visits and beats."""
 
@@ -416,6 +444,10 @@ def walk(machine: StoreMachine, chance: random.Random, steps: int) -> None:
                 machine.another_gateway()
             case "forget" if machine.known():
                 machine.forget(sure=True)
+            case "copy" if machine.known():
+                machine.copy()
+            case "go_back":
+                machine.go_back(sure=True)
         machine.nobody_is_in_two_places()
 
 

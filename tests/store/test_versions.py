@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.store.bench import Bench, arrive, by, name
+from tests.store.bench import Bench, arrive, by, name, pass_of
 from waitroom.admin.verbs.changes import checked
 from waitroom.domain.access import Account, Role
 from waitroom.domain.audit import Deed
@@ -129,3 +129,30 @@ async def test_a_field_of_the_state_that_is_not_known_stays(bench: Bench) -> Non
     assert await bench.admin.command("HGET", key("sale", "state"), "tides") == b"high"
     assert (await arrive(store, "b")).position == 1
     assert (await arrive(store, "b")).visitor == name("b")
+
+
+async def test_what_a_version_wrote_that_counts_no_moments_is_no_older_copy(bench: Bench) -> None:
+    store = await a_room(bench, capacity=2)
+    visit = await arrive(store, "a")
+    state = key("sale", "state")
+    for seconds in (1, 60):
+        bench.pass_seconds(seconds)
+        await bench.admin.command("HSET", state, "clock_ms", bench.now_us // 1000)
+        bench.pass_seconds(0.1)
+        assert (await store.beat("sale")).generation == visit.generation
+    copy = await bench.copy()
+    await bench.run(store, 5)
+    await bench.go_back(copy)
+    await bench.admin.command("HSET", state, "clock_ms", bench.now_us // 1000)
+    assert (await store.beat("sale")).generation != visit.generation, "the other one came first, and left the number"
+
+
+async def test_a_memory_of_a_version_that_counts_no_moments_is_counted_from_now_on(bench: Bench) -> None:
+    store = await a_room(bench, capacity=2)
+    visit = await arrive(store, "a")
+    await bench.admin.command("HDEL", key("sale", "state"), "moments", "gap_from", "gap_to", "granted_until_ms")
+    later = bench.gateway(capacity=2)
+    for _ in range(3):
+        bench.pass_seconds(3)
+        assert (await later.beat("sale")).generation == visit.generation
+    assert (await later.renew("sale", pass_of(visit))).active

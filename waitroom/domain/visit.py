@@ -129,3 +129,5 @@ class Census:
     ended_total: int
     idle_ms: int = 0
     """Longest time since the generation began in which somebody waited, limits had room, and nobody was called."""
+    moments: int = 0
+    """In how many ms of its time the store's memory was written; whoever was told of more knows an older copy by it."""

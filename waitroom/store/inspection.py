@@ -117,7 +117,8 @@ def judged(facts: Mapping[str, str], *, replicas: int, clustered: bool) -> tuple
         advice.append(f"it throws away places when memory is short ({policy}): set maxmemory-policy noeviction")
     if facts.get("aof_enabled", "1") == "0":
         advice.append(
-            "a restart makes it forget, and nobody new enters until tokens told it all again: set appendonly yes"
+            "a restart makes it forget all that its last dump does not know, and nobody new enters until tokens and "
+            "passes told it again: set appendonly yes"
         )
     if facts.get("cluster_enabled") == "1" and not clustered:
         advice.append("it is a node of a cluster: use redis+cluster://")

@@ -51,14 +51,15 @@ class _Memory:
     heard_ms: int = 0
     active: int = 0
     entries: int = 0
+    moments: int = 0
     census: Census | None = None
     unreadable_version: int | None = None
     """Of the record, when this version of Waitroom cannot read what another one wrote."""
     unfit: str = ""
     """What of the configuration could not be taken up beside what is set live."""
 
-    def arguments(self) -> tuple[str, int, int, int]:
-        return self.generation, self.heard_ms, self.active, self.entries
+    def arguments(self) -> tuple[str, int, int, int, int]:
+        return self.generation, self.heard_ms, self.active, self.entries, self.moments
 
 
 class RedisStore:
@@ -151,9 +152,9 @@ class RedisStore:
         if claims is not None:
             token = (claims.score_us, claims.epoch, claims.generation, int(claims.provisional))
         reply = await self._run("enter", room, visitor, purpose.value, *token, new_generation(), *memory.arguments())
-        answer, now_ms, version, generation, epoch, score, position, end, left, active, entries = reply
+        answer, now_ms, version, generation, epoch, score, position, end, left, *facts = reply
         generation = generation.decode()
-        self._heard(memory, now_ms, generation, active, entries)
+        self._heard(memory, now_ms, generation, *facts)
         if int(version) != memory.record.version:
             await self._follow_version(room, int(version))
         return Visit(
@@ -186,8 +187,8 @@ class RedisStore:
             "renew", room, claims.visitor, claims.session_end_ms, claims.generation, int(claims.provisional),
             new_generation(), *memory.arguments(),
         )  # fmt: skip
-        active, now_ms, version, generation, end, active_count, entries = reply
-        self._heard(memory, now_ms, generation.decode(), active_count, entries)
+        active, now_ms, version, generation, end, *facts = reply
+        self._heard(memory, now_ms, generation.decode(), *facts)
         await self._follow_version(room, int(version))
         return Renewal(active=bool(active), now_ms=int(now_ms), generation=generation.decode(), session_end_ms=int(end))
 
@@ -362,6 +363,9 @@ class RedisStore:
             return  # it was removed while the store was asked
         if version in {memory.record.version, memory.unreadable_version}:
             return
+        if -1 < version < memory.record.version:  # the store knows an older copy, and versions only rise
+            await self._restore(room)
+            return
         record = await self._read_record(room)
         # The seed that this process was configured with may be newer than the one in the store for a moment, while
         # a reload goes through; what is in force is what the store says.
@@ -382,14 +386,15 @@ class RedisStore:
         except KeyError:
             raise RoomUnknown(f"no room {room!r}") from None
 
-    def _heard(self, memory: _Memory, now_ms: Any, generation: str, active: Any, entries: Any) -> None:
+    def _heard(self, memory: _Memory, now_ms: Any, generation: str, active: Any, entries: Any, moments: Any) -> None:
         memory.generation = generation
         memory.heard_ms, memory.active, memory.entries = int(now_ms), int(active), int(entries)
+        memory.moments = int(moments)
 
     async def _take_census(self, room: str, reply: list[Any]) -> Census:
         memory = self._memory(room)
         census = _census([value.decode() if isinstance(value, bytes) else value for value in reply])
-        self._heard(memory, census.now_ms, census.generation, census.active, census.entries)
+        self._heard(memory, census.now_ms, census.generation, census.active, census.entries, census.moments)
         memory.census = census
         await self._follow_version(room, census.version)
         return census

@@ -4,7 +4,7 @@
 --
 -- KEYS    config state queue called missed active entries spent journal
 -- ARGV    1 now_us or ''   2 generation for a memory that begins now
---         3-6 what the caller remembers: generation, heard_ms, active, entries
+--         3-7 what the caller remembers: generation, heard_ms, active, entries, moments
 -- Returns the census (lib/census.lua), or 'unconfigured'
 -- include now
 -- include load
@@ -18,12 +18,11 @@ local keys = { config = KEYS[1], state = KEYS[2], queue = KEYS[3], called = KEYS
 local BEAT_MS, MOVES = 100, 1000
 
 local now_ms = math.floor(now_us(ARGV[1]) / 1000)
-local before = tonumber(redis.call('HGET', keys.state, 'clock_ms') or '0')
 local room = load(keys.config, keys.state, now_ms, ARGV[2])
 if not room then
   return { 'unconfigured' }
 end
-recover(keys.entries, room, now_ms, ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]))
+recover(keys, room, now_ms, ARGV[2], told_by(3))
 forget_entries(keys.entries, room, now_ms)
 local totals = { called = 0, missed = 0, ended = 0 }
 local last_beat = room.beat
@@ -107,7 +106,8 @@ if room.mode == 'on' and waiting > 0 and recovering_ms(room, now_ms) == 0 then
       room.credit = room.credit - totals.called
     end
     -- A slot that is filled now was free since the beat before at the longest.
-    room.idle_ms = math.max(room.idle_ms, last_beat > 0 and now_ms - before <= 2000 and (beat - last_beat) * BEAT_MS or 0)
+    local heard_lately = last_beat > 0 and now_ms - room.was[4] <= 2000
+    room.idle_ms = math.max(room.idle_ms, heard_lately and (beat - last_beat) * BEAT_MS or 0)
   end
 end
 

@@ -1,4 +1,5 @@
--- Write the room's settings, if nobody else did meanwhile. A changed rate starts a new window, unless a ramp leads to it.
+-- Write the room's settings, if nobody else did meanwhile. A changed rate starts a new window, unless a ramp leads to it
+-- or it is only restored.
 --
 -- KEYS    config state entries audit
 -- ARGV    1 expected version ('' for any; 'restore' writes only over an older one)   2 version to write when restoring
@@ -31,7 +32,8 @@ end
 for i = 6, #ARGV, 2 do
   fields[#fields + 1] = ARGV[i]
   fields[#fields + 1] = ARGV[i + 1]
-  if ARGV[i] == 'rate' and not ramp and current[2] and current[2] ~= ARGV[i + 1] then
+  local changed = ARGV[i] == 'rate' and current[2] and current[2] ~= ARGV[i + 1]
+  if changed and not ramp and expected ~= 'restore' then
     redis.call('DEL', entries_key)
     redis.call('HSET', state_key, 'entries', 0)
   end

@@ -5,8 +5,8 @@
 -- ARGV    1 now_us or ''   2 visitor   3 purpose: claim | direct | join | look
 --         4 score_us or ''   5 epoch and 6 generation of the queue token   7 '1' when it is provisional
 --         8 generation for a memory that begins now
---         9-12 what the caller remembers: generation, heard_ms, active, entries
--- Returns answer, now_ms, version, generation, epoch, score_us, position, session_end_ms, left_ms, active, entries
+--         9-13 what the caller remembers: generation, heard_ms, active, entries, moments
+-- Returns answer, now_ms, version, generation, epoch, score_us, position, session_end_ms, left_ms, active, entries, moments
 --         or 'unconfigured'. left_ms: until the claim deadline of one called or admitted from there, until a missed one's place is forgotten
 -- include now
 -- include load
@@ -30,14 +30,16 @@ if not room then
   return { 'unconfigured' }
 end
 local totals = { joined = 0, admitted = 0, returned = 0 }
-recover(entries_key, room, now_ms, ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]))
+local memory = { state = state_key, active = active_key, entries = entries_key }
+recover(memory, room, now_ms, ARGV[8], told_by(9))
 
 local active_count
 
 local function answer(word, score, position, session_end, left)
   save(state_key, room, totals)
   return { word, whole(now_ms), room.version, room.generation, room.epoch, whole(score or 0), position or 0,
-    whole((session_end or 0) + (session_end and room.stopped_ms or 0)), whole(left or 0), active_count, room.entries }
+    whole((session_end or 0) + (session_end and room.stopped_ms or 0)), whole(left or 0), active_count, room.entries,
+    room.moments }
 end
 
 local function count_active()
@@ -141,7 +143,7 @@ end
 if token_us and token_epoch == room.epoch then
   if token_provisional or token_generation ~= room.generation then
     if not token_provisional then
-      recover_by_proof(entries_key, room, now_ms, token_generation)
+      recover_by_proof(memory, room, now_ms, token_generation)
     end
     if honour_once() then
       return place(token_us, 'returned', 'returned')

@@ -4,8 +4,8 @@
 -- KEYS    config state queue called missed active entries spent journal
 -- ARGV    1 now_us or ''   2 visitor   3 session_end_ms and 4 generation of the pass   5 '1' when it is provisional
 --         6 generation for a memory that begins now
---         7-10 what the caller remembers: generation, heard_ms, active, entries
--- Returns 1 or 0 (active), now_ms, version, generation, session_end_ms, active, entries;  or 'unconfigured'
+--         7-11 what the caller remembers: generation, heard_ms, active, entries, moments
+-- Returns 1 or 0 (active), now_ms, version, generation, session_end_ms, active, entries, moments;  or 'unconfigured'
 -- include now
 -- include load
 -- include save
@@ -22,14 +22,15 @@ if not room then
   return { 'unconfigured' }
 end
 local totals = {}
-recover(entries_key, room, now_ms, ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]))
+local memory = { state = state_key, active = active_key, entries = entries_key }
+recover(memory, room, now_ms, ARGV[6], told_by(7))
 forget_entries(entries_key, room, now_ms)
 
 local session_end = tonumber(redis.call('ZSCORE', active_key, visitor) or '0')
 local active = session_end > room.session_now_ms
 if not active and (pass_provisional or pass_generation ~= room.generation) then
   if not pass_provisional then
-    recover_by_proof(entries_key, room, now_ms, pass_generation)
+    recover_by_proof(memory, room, now_ms, pass_generation)
   end
   -- Between the loss and the birth of this memory nobody could renew: that time does not count against the session.
   local lost_ms = room.lost_ms > 0 and room.lost_ms or room.born_ms
@@ -57,4 +58,4 @@ end
 save(state_key, room, totals)
 return { active and 1 or 0, whole(now_ms), room.version, room.generation,
   whole(active and session_end + room.stopped_ms or 0),
-  redis.call('ZCOUNT', active_key, '(' .. whole(room.session_now_ms), '+inf'), room.entries }
+  redis.call('ZCOUNT', active_key, '(' .. whole(room.session_now_ms), '+inf'), room.entries, room.moments }

@@ -14,5 +14,6 @@ local function census(keys, room, now_ms)
     reply[#reply + 1] = tonumber(t[i] or '0')
   end
   reply[#reply + 1] = room.idle_ms
+  reply[#reply + 1] = room.moments
   return reply
 end

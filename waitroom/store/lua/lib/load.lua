@@ -19,9 +19,10 @@ local function load(config_key, state_key, now_ms, new_generation)
   end
   local s = redis.call('HMGET', state_key, 'generation', 'born_ms', 'last_us', 'frontier_us', 'clock_ms', 'stopped_ms',
     'paused_ms', 'credit', 'credit_ms', 'entries', 'kept', 'absent', 'recover_until_ms', 'lost_ms', 'lost_active',
-    'lost_entries', 'restored', 'beat', 'idle_ms', 'granted', 'granted_until_ms')
+    'lost_entries', 'restored', 'beat', 'idle_ms', 'granted', 'granted_until_ms', 'moments', 'gap_from',
+    'gap_to')
   local was = {}
-  for i = 1, 20 do
+  for i = 1, 23 do
     was[i] = tonumber(s[i + 1] or 0)
   end
   local room = {
@@ -34,7 +35,7 @@ local function load(config_key, state_key, now_ms, new_generation)
     stopped_ms = was[5], paused_ms = was[6], credit = was[7], credit_ms = was[8], entries = was[9], kept = was[10],
     absent = was[11], recover_until_ms = was[12], lost_ms = was[13], lost_active = was[14], lost_entries = was[15],
     restored = was[16], beat = was[17], idle_ms = was[18], granted = was[19],
-    granted_until_ms = was[20], was = was,
+    granted_until_ms = was[20], moments = was[21], gap_from = was[22], gap_to = was[23], was = was,
   }
   if not room.generation then
     room.generation = new_generation
@@ -51,6 +52,7 @@ local function load(config_key, state_key, now_ms, new_generation)
   local opens_ms = tonumber(c[12]) or 0
   local silence_ms = math.max(0, now_ms - room.clock_ms)
   if silence_ms > STOP_MS then
+    room.silence_ms = silence_ms
     if silence_ms <= STOP_LIMIT_MS then
       room.stopped_ms = room.stopped_ms + silence_ms
     end
