@@ -28,7 +28,7 @@ BYTEWISE_BYTES = 2_000
 """Cases with more to send are not sent byte by byte as well."""
 SILENT = {"broken-silent", "never", "never-post"}
 """Cases of a backend that falls silent; in all others it has the time that the machine takes."""
-SILENT_SECONDS = 1.5
+SILENT_SECONDS = 1.0
 UNHURRIED_SECONDS = 60.0
 UNHURRIED = ProtocolLimits(
     first_byte_seconds=UNHURRIED_SECONDS,
