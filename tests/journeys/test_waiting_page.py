@@ -209,7 +209,7 @@ async def test_the_place_falls_never_rises_and_the_turn_opens_exactly_what_was_a
 
         # The first in the queue is called, misses the turn, and comes back to the front while nobody is let in.
         first = scene.before[-1]
-        await scene.change(claim_seconds=9)
+        await scene.change(claim_seconds=7)
         await scene.frees_the_slot()
         await scene.counts(called=1)
         await scene.change(rate=0)
@@ -254,10 +254,10 @@ async def test_a_phone_asleep_through_its_turn_is_told_and_comes_back_to_the_fro
         await ours.goes_to("/sleep/shoes")
         await ours.reads("#position", "You are next")
         await ours.page.evaluate("lookAway(true)")
-        await scene.change(claim_seconds=15)
+        await scene.change(claim_seconds=12)
         await scene.frees_the_slot()
         # In the hidden tab the turn calls for attention, and spends no session on nobody.
-        await expect(ours.page).to_have_title("▶ It is your turn – Maison", timeout=15_000)
+        await expect(ours.page).to_have_title("▶ It is your turn – Maison", timeout=12_000)
         assert "d4380d" in (await ours.page.get_attribute("#icon", "href") or "")
         await scene.counts(missed=1, active=0)
         await expect(ours.page).to_have_title("Your turn came – Maison")
@@ -321,7 +321,7 @@ async def test_a_page_that_opens_later_counts_down_and_goes_on_by_itself(shared:
         await ours.goes_to("/opening/door")
         await ours.reads("#title", "We open soon")
         await expect(ours.page.locator("#countdown")).to_contain_text(re.compile("59:[0-5]"))
-        await scene.opens_in(3)
+        await scene.opens_in(2)
         await ours.is_on_the_site("/opening/door", seconds=60)
         assert ours.complaints == []
 
