@@ -155,6 +155,11 @@ def test_the_title_counts() -> None:
     assert "<title>(12) In the queue – Maison</title>" in render(room=Room(name="default", shop_name="Maison"))
 
 
+def test_while_places_are_put_back_no_position_is_told() -> None:
+    body, _ = page_of(ROOM).render(ROOM, example("recovering", ROOM, NOW_MS), "en", ADDRESSES, reload=True)
+    assert b'<div id="place" hidden>' in body
+
+
 @pytest.mark.parametrize("tag", LANGUAGES)
 def test_the_page_fits_into_the_first_flight_in_each_language(tag: str) -> None:
     for view in VIEWS:

@@ -103,7 +103,8 @@ def shown(
     seen = view or view_of(standing)
     missed = seen == "missed"
     kept_ms = standing.hold_seconds_left * 1000
-    position = standing.position
+    # While places are put back, one among those that are back already would be told as less than it is.
+    position = 0 if seen == "recovering" else standing.position
     return Shown(
         view=seen,
         shared=standing[:SHARED_FACTS],
