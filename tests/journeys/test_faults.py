@@ -340,3 +340,21 @@ async def test_an_emptied_store(house: House, record_property: Callable[[str, ob
         house.emptied.append(time.monotonic())
 
     await experiment(house, record_property, empty, times=int(lasting(1, 3)))
+
+
+async def test_a_store_that_comes_back_with_its_files_of_a_while_ago(
+    house: House, record_property: Callable[[str, object], None]
+) -> None:
+    files = house.store.directory / "appendonlydir"
+    aside = house.store.directory.parent / "aside"
+
+    async def go_back() -> None:
+        await asyncio.to_thread(shutil.copytree, files, aside)
+        await asyncio.sleep(lasting(4.0, 30.0))
+        house.store.kill()
+        house.emptied.append(time.monotonic())
+        await asyncio.to_thread(shutil.rmtree, files)
+        await asyncio.to_thread(shutil.move, aside, files)
+        await asyncio.to_thread(house.store.start)
+
+    await experiment(house, record_property, go_back, times=int(lasting(1, 3)))
