@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.journeys.stage import serving, write_config
+from tests.journeys.stage import AS_SHIPPED_MS, serving, write_config
 
 from .machine import BenchError, Cores, Programs, free_port, pin
 
@@ -220,7 +220,7 @@ class Stage:
         """
         home = self.directory / name
         home.mkdir()
-        config = write_config(home, backend=f"http://127.0.0.1:{backend}", **room)
+        config = write_config(home, backend=f"http://127.0.0.1:{backend}", deadline_ms=AS_SHIPPED_MS, **room)
         running = self.exits.enter_context(serving(config, home))
         (worker,) = running.worker_pids()
         pin(worker, self.cores.server)

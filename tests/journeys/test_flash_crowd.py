@@ -15,7 +15,7 @@ import pytest
 
 from tests.journeys.experiment.flash import flash_crowd
 from tests.journeys.experiment.shop import a_shop
-from tests.journeys.stage import HOUR, Visitor, breakable_store, on_site, serving, visitors, write_config
+from tests.journeys.stage import AS_SHIPPED_MS, HOUR, Visitor, breakable_store, on_site, serving, visitors, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ async def test_everybody_in_a_flash_crowd_gets_a_page_and_a_place_in_order(
     with breakable_store(tmp_path) as store:
         async with a_shop() as shop:
             config = write_config(
-                tmp_path, backend=f"http://127.0.0.1:{shop.port}", store=store.url, workers=2,
+                tmp_path, backend=f"http://127.0.0.1:{shop.port}", store=store.url, deadline_ms=AS_SHIPPED_MS, workers=2,
                 rate=60, burst=SHOPPERS, capacity=SHOPPERS, **HOUR,
             )  # fmt: skip
             with serving(config, tmp_path, ready=2) as running:

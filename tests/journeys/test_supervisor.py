@@ -298,7 +298,7 @@ def test_sighup_takes_over_a_good_file_and_keeps_the_old_for_a_bad_one(tmp_path:
         refusal = wait_for("what contradicts a live change to be refused", lambda: run.event("seed_refused"))
         assert refusal is not None
         assert "refresh_seconds (500) must not exceed session_seconds (300)" in refusal["reason"]
-        wait_for("a child that knows of the change to say so", lambda: run.event("reload_failed"))
+        wait_for("a child that knows of the change to say so", lambda: run.event("room_unreadable", room="drop"))
         assert run.get("/", PERSON)[0] == 200
 
 

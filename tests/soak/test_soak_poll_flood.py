@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.journeys.compare import Case, Line, ask, pass_of
-from tests.journeys.stage import HOUR, Visitor, observing_site, serving, write_config
+from tests.journeys.stage import AS_SHIPPED_MS, HOUR, Visitor, observing_site, serving, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,9 @@ async def test_one_client_that_polls_without_end_slows_nobody_down(
 ) -> None:
     """Calm and flood take turns, so that what else the machine does falls on both."""
     async with observing_site() as site:
-        config = write_config(tmp_path, backend=f"http://127.0.0.1:{site.port}", capacity=1, **HOUR)
+        config = write_config(
+            tmp_path, backend=f"http://127.0.0.1:{site.port}", deadline_ms=AS_SHIPPED_MS, capacity=1, **HOUR
+        )
         with serving(config, tmp_path) as running:
             port = running.port
             shopper = pass_of((await ask(port, Case("GET", "/").request())).fields)

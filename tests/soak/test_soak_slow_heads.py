@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.journeys.compare import Case, ask, pass_of
-from tests.journeys.stage import HOUR, observing_site, serving, write_config
+from tests.journeys.stage import AS_SHIPPED_MS, HOUR, observing_site, serving, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ async def test_two_thousand_slow_heads_are_cut_off_and_slow_nobody_down(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     async with observing_site() as site:
-        config = write_config(tmp_path, backend=f"http://127.0.0.1:{site.port}", **HOUR)
+        config = write_config(tmp_path, backend=f"http://127.0.0.1:{site.port}", deadline_ms=AS_SHIPPED_MS, **HOUR)
         with serving(config, tmp_path) as running:
             port = running.port
             cookie = pass_of((await ask(port, Case("GET", "/").request())).fields)

@@ -11,7 +11,7 @@ import pytest
 from tests.journeys.bulk_site import BLOCK_BYTES, blocks, bulk_site, digest_of
 from tests.journeys.compare import Case, ask, pass_of, read_reply, split_head
 from tests.journeys.memory import forget_peak, memory_bytes
-from tests.journeys.stage import HOUR, serving, write_config
+from tests.journeys.stage import AS_SHIPPED_MS, HOUR, serving, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ async def test_a_gibibyte_passes_whole_and_adds_less_than_32_mib(
     slow: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     async with bulk_site(rest_seconds=REST_SECONDS) as site_port:
-        config = write_config(tmp_path, backend=f"http://127.0.0.1:{site_port}", **HOUR)
+        config = write_config(tmp_path, backend=f"http://127.0.0.1:{site_port}", deadline_ms=AS_SHIPPED_MS, **HOUR)
         with serving(config, tmp_path) as running:
             cookie = pass_of((await ask(running.port, Case("GET", "/seen").request())).fields)
             (worker,) = running.worker_pids()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from waitroom.errors import StartError, StoreError
+from waitroom.errors import Refused, StartError, StoreError
 
 if TYPE_CHECKING:
     from waitroom.logs import Log
@@ -45,7 +45,7 @@ async def seed(settings: Settings, log: Log, *, ours: bool) -> str:
             except StartError as error:
                 log.error("store_refused", reason=error.reason)  # noqa: TRY400  # foreseen: the reason says it all
                 return error.reason
-            except ValueError as error:
+            except (Refused, ValueError) as error:
                 log.error(  # noqa: TRY400  # foreseen
                     "seed_refused", reason=str(error), doing="the store keeps the rooms as they were"
                 )
