@@ -39,7 +39,7 @@ from .store.connect import open_operator_store, open_store
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+    from collections.abc import Awaitable, Callable, MutableMapping
 
     from .domain.visit import Census
     from .gateway.challenge import JoinRate
@@ -154,7 +154,6 @@ class Gateway:
         self._background = Background(self._log)
         self._joins: dict[str, JoinRate] = {}
         self._identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-        self._retiring: set[asyncio.Task[None]] = set()
         self._options = proxy_options(settings.gateway)
         self._proxy = self._make_proxy(self._options)
         self._captcha_settings = settings.captcha
@@ -187,7 +186,6 @@ class Gateway:
 
     async def stop(self) -> None:
         await self._background.end()
-        await _cancelled(self._retiring)
         with suppress(StoreUnavailable):
             await self.store.say_ended(self._identity)
         await self._proxy.aclose()
@@ -207,9 +205,7 @@ class Gateway:
         self.store.rooms = settings.rooms
         self._take(settings)
         if old is not self._proxy:
-            retiring = asyncio.create_task(_retire(old, settings.gateway.drain_seconds))
-            self._retiring.add(retiring)
-            retiring.add_done_callback(self._retiring.discard)
+            self._background.begin("retire", _retire(old, settings.gateway.drain_seconds))
 
     async def _follow(self, room: str, census: Census | None) -> None:
         """Do what follows a beat of a room."""
@@ -246,13 +242,6 @@ class Gateway:
     def _make_proxy(self, options: ProxyOptions) -> Proxy:
         loop_time = asyncio.get_running_loop().time
         return Proxy(options, Backend(self.metrics, logs.logger("proxy"), loop_time))
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    running = tuple(tasks)
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _retire(proxy: Proxy, seconds: float) -> None:

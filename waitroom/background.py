@@ -19,10 +19,14 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work`, which goes on until it is cancelled."""
+        """Do `work` until it is over, or cancelled."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._over)
+
+    def under_way(self) -> set[str]:
+        """Return the names of what is being done."""
+        return {task.get_name() for task in self._tasks}
 
     async def end(self) -> None:
         """Cancel all that runs, and wait for its end."""

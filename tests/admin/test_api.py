@@ -15,6 +15,7 @@ from waitroom import logs
 from waitroom.admin.access import Access, Passwords
 from waitroom.admin.api.faces import BODY_LIMIT_BYTES
 from waitroom.admin.app import make_app
+from waitroom.admin.console.live import Live
 from waitroom.admin.verbs import Verbs
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.visit import Census
@@ -45,7 +46,9 @@ class Listener:
         access = Access(RedisAccessRecords(store), store.now_ms, Passwords(memory_kib=64, time_cost=1))
         access.take(AdminSettings(token=SecretStr(TOKEN)), ["k" * 32])
         verbs = Verbs(store, lambda: [room.name for room in (*ROOMS, *store.made_rooms)], access, self.metrics, log)
-        app = make_app(verbs, access, self.metrics, log, host="127.0.0.1", waiting_pages=WaitingPages())
+        app = make_app(
+            verbs, access, self.metrics, log, host="127.0.0.1", waiting_pages=WaitingPages(), live=Live(verbs)
+        )
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         self.anonymous = httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8081")
         self.operator = httpx2.AsyncClient(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from unittest.mock import AsyncMock
+
 import pytest
 
 from tests.gateway.front import FETCH, NOW_MS, VISITOR, Front, census
 from waitroom.domain.room import Mode, Room
 from waitroom.domain.snapshot import Pulse
 from waitroom.domain.visit import Answer
+from waitroom.errors import RoomUnknown
 from waitroom.settings import GatewaySettings
 from waitroom.store.base import Purpose
 
@@ -274,3 +277,14 @@ async def test_a_process_is_ready_when_store_and_rooms_are() -> None:
     assert (unready.status, len(unready.json["reasons"])) == (503, 2)
     del front.store.rooms["default"]
     assert "not set up" in (await front.ask("/.waitroom/readyz")).json["reasons"][1]
+
+
+async def test_of_a_room_that_is_removed_meanwhile_it_is_said_that_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    front = Front()
+    place = front.place()
+    monkeypatch.setattr(front.store, "enter", AsyncMock(side_effect=RoomUnknown("no room 'default'")))
+    for method, target in (("GET", "/.waitroom/default/me"), ("POST", "/.waitroom/default/join")):
+        reply = await front.ask(target, method=method, headers={"authorization": f"Waitroom {place}"})
+        assert (reply.status, reply.json["title"]) == (404, "No such room")

@@ -13,7 +13,6 @@ from waitroom.errors import WaitroomError
 
 from .access import Guard
 from .api import api_routes, problem, told
-from .console.live import Live
 from .console.preview import Preview
 from .console.routes import Console
 from .pages.assets import Assets
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from waitroom.metrics import Metrics
 
     from .access import Access
+    from .console.live import Live
     from .console.preview import WaitingPages
     from .verbs import Verbs
 
@@ -45,7 +45,7 @@ def make_app(
     *,
     host: str,
     waiting_pages: WaitingPages,
-    live: Live | None = None,
+    live: Live,
     new_identity: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> ASGIApp:
     """Return the admin listener's ASGI app.
@@ -63,7 +63,7 @@ def make_app(
         *api_routes(verbs, metrics, new_identity),
         assets.route(),
         *entrance.routes(),
-        *Console(pages, verbs, live or Live(verbs)).routes(),
+        *Console(pages, verbs, live).routes(),
         *Preview(pages, verbs, waiting_pages).routes(),
         *People(pages, access.accounts, access.api_tokens, access.now_ms, secure=secure).routes(),
     ]

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from waitroom.domain.routing import Router
+from waitroom.errors import RoomUnknown
 from waitroom.static_files import static_path
 
 from .desk import Desk
@@ -114,7 +115,7 @@ def own_routes(
         Route(f"{prefix}/{{room}}/preview", preview.show),
         Route(f"{prefix}/{{room}}/", place.show),
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _told})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _told, RoomUnknown: _unknown_room})
     # A redirect would be built from the Host header, which is the visitor's.
     app.router.redirect_slashes = False
     return app
@@ -147,6 +148,10 @@ class _Failures:
         if (room, reason) not in self._said:
             self._said.add((room, reason))
             self._log.error("template_failed", room=room, reason=reason)
+
+
+async def _unknown_room(request: Request, error: Exception) -> Response:
+    return answer(404, *plain_problem(404, "No such room", RoomUnknown.public))
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from waitroom.domain.room import Mode
 from waitroom.domain.visit import Answer
-from waitroom.errors import RoomUnknown
 from waitroom.store.base import Purpose
 
 from .address import AUTO, NEXT, PLACE, PLAIN, PLAINLY, STILL, local_address, waiting_address
@@ -19,7 +18,6 @@ from .crawlers import is_crawler
 from .document import takes_gzip
 from .language import reader_language
 from .page.shown import Addresses
-from .queue import unknown_room
 from .visitor import QUEUE, read_manner
 from .whole import answer
 
@@ -51,10 +49,7 @@ class PlacePage:
 
     async def show(self, request: Request) -> Response:
         """Show where the visitor stands, or lead them to `next`."""
-        try:
-            record = self._desk.store.record(request.path_params["room"])
-        except RoomUnknown:
-            return unknown_room()
+        record = self._desk.store.record(request.path_params["room"])
         to = local_address(request.query_params.get(NEXT, "/"))
         auto = request.query_params.get(AUTO) != "0"
         asked, scheme = self._desk.read(request.scope)

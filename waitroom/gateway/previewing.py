@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from waitroom.errors import RoomUnknown, TokenRejected
+from waitroom.errors import TokenRejected
 
 from .problems import plain_problem
-from .queue import unknown_room
 from .whole import answer
 
 if TYPE_CHECKING:
@@ -30,10 +29,7 @@ class PreviewEndpoint:
 
     async def show(self, request: Request) -> Response:
         """Serve the page in one state (`?page&state&lang`), or the page on which these are chosen."""
-        try:
-            room = self._store.record(request.path_params["room"]).room
-        except RoomUnknown:
-            return unknown_room()
+        room = self._store.record(request.path_params["room"]).room
         asked = request.query_params
         token, view, tag = asked.get("token", ""), asked.get("state", ""), asked.get("lang", "") or room.language
         now_ms = self._store.now_ms()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from waitroom.domain.room import Mode
-from waitroom.errors import RoomUnknown, StoreUnavailable
+from waitroom.errors import StoreUnavailable
 from waitroom.store.base import Purpose
 
 from .address import PLACE
@@ -30,7 +30,7 @@ LONGEST_ATTEMPT = 16_384
 
 
 class QueueEndpoints:
-    """`me`, `join`, `leave` and `queue.json` of every room."""
+    """`me`, `join`, `leave` and `queue.json` of every room; raises `RoomUnknown`, also for one removed meanwhile."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -38,8 +38,6 @@ class QueueEndpoints:
     async def me(self, request: Request) -> Response:
         """Say where the visitor stands, and change nothing: nobody is let in, placed or brought back."""
         record = self._record(request)
-        if record is None:
-            return unknown_room()
         asked, proofs = self._proofs(request, record)
         if proofs.queue is None:
             if proofs.pass_ is None:
@@ -51,8 +49,6 @@ class QueueEndpoints:
     async def join(self, request: Request) -> Response:
         """Give a place with its token, or say where the visitor stands already. A missed turn comes back."""
         record = self._record(request)
-        if record is None:
-            return unknown_room()
         asked, proofs = self._proofs(request, record)
         if not same_site(request, by_header=proofs.by_header):
             return cross_site()
@@ -70,8 +66,6 @@ class QueueEndpoints:
     async def leave(self, request: Request) -> Response:
         """Give up the place or the session."""
         record = self._record(request)
-        if record is None:
-            return unknown_room()
         _, proofs = self._proofs(request, record)
         if not same_site(request, by_header=proofs.by_header):
             return cross_site()
@@ -88,17 +82,13 @@ class QueueEndpoints:
 
     async def not_counted(self, request: Request) -> Response:
         """Answer for the shared document of a room that has none yet; what there is, the gate serves itself."""
-        if self._record(request) is None:
-            return unknown_room()
+        self._record(request)
         body, headers = plain_problem(503, "Not counted yet", "The room has not been counted yet; try again.")
         headers.append((b"retry-after", str(STORE_RETRY_SECONDS).encode("ascii")))
         return answer(503, body, headers)
 
-    def _record(self, request: Request) -> RoomRecord | None:
-        try:
-            return self._desk.store.record(request.path_params["room"])
-        except RoomUnknown:
-            return None
+    def _record(self, request: Request) -> RoomRecord:
+        return self._desk.store.record(request.path_params["room"])
 
     def _proofs(self, request: Request, record: RoomRecord) -> tuple[Asked, Proofs]:
         asked, scheme = self._desk.read(request.scope)
@@ -160,10 +150,6 @@ def same_site(request: Request, *, by_header: bool) -> bool:
     except ValueError:
         return False
     return said.scheme in {"http", "https"} and said.netloc.lower() == request.headers.get("host", "").lower()
-
-
-def unknown_room() -> Response:
-    return answer(*_problem(404, "No such room", "There is no room of that name."))
 
 
 def cross_site() -> Response:

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from waitroom import logs
 from waitroom.admin.access import Access, Passwords
 from waitroom.admin.app import make_app
+from waitroom.admin.console.live import Live
 from waitroom.admin.verbs import Verbs
 from waitroom.domain.audit import Author
 from waitroom.domain.room import Room
@@ -49,7 +50,15 @@ class House:
         self.access.take(AdminSettings(token=SecretStr(TOKEN), **settings), ["k" * 32])
         self.accounts = self.access.accounts
         self.verbs = Verbs(self.store, lambda: ["drop"], self.access, self.metrics, log)
-        self.app = make_app(self.verbs, self.access, self.metrics, log, host="127.0.0.1", waiting_pages=WaitingPages())
+        self.app = make_app(
+            self.verbs,
+            self.access,
+            self.metrics,
+            log,
+            host="127.0.0.1",
+            waiting_pages=WaitingPages(),
+            live=Live(self.verbs),
+        )
 
     def browser(self, peer: str = "127.0.0.1", **headers: str) -> httpx2.AsyncClient:
         """Return a browser of its own: it keeps cookies, follows nothing, and says where its requests begin."""

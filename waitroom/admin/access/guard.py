@@ -88,11 +88,9 @@ class Guard:
         try:
             caller = await self._identity.caller((scope.get("client") or ("",))[0], headers)
         except StoreUnavailable:
-            return (
-                self._away(scope["method"])
-                if page
-                else self._problem(503, StoreUnavailable.public, {"retry-after": "2"})
-            )
+            if page:
+                return self._away(scope["method"])
+            return self._problem(503, StoreUnavailable.public, {"retry-after": "2"})
         if caller is None:
             return await self._unknown(scope, receive, page=page)
         scope.setdefault("state", {})[_STATE] = caller
